@@ -68,4 +68,13 @@ class AppointmentChanged:
     version: int
 
 
-Change = TimeChanged | RulesChanged | AppointmentChanged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PracticeChanged:
+    """The organization, or its providers, services, resources or locations were edited: the log of
+    events says which.
+    """
+
+    organization_id: OrganizationId
+
+
+Change = TimeChanged | RulesChanged | AppointmentChanged | PracticeChanged

@@ -51,6 +51,18 @@ TYPE_OF_CHANGE: Final = {
 """The event that each change of an appointment is."""
 
 
+EDITS: Final = frozenset(
+    {
+        EventType.PROVIDER_CHANGED,
+        EventType.SERVICE_CHANGED,
+        EventType.RESOURCE_CHANGED,
+        EventType.LOCATION_CHANGED,
+        EventType.ORGANIZATION_CHANGED,
+    }
+)
+"""Of what all staff may read: settings, hours, time off, busy times."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
     """Who did it. `subject` is that of their token; None for guests and for the program.

@@ -1,7 +1,7 @@
-"""The feed, one per process: passes every commit, of any process, to the boards and ledgers of the
-organizations that are watched here.
+"""The feed, one per process: passes every commit, of any process, to the boards, ledgers and
+journals of the organizations that are watched here.
 
-Boards, ledgers and channels start with their first subscriber and end with their last.
+All of these, and channels, start with their first subscriber and end with their last.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
 from app.live.board import Board, Read, Repaired, Watch
+from app.live.journal import Journal, ReadEdits, Reader
 from app.live.ledger import Concerns, Following, Ledger, ReadHistory
 from app.live.listener import Listener
 from app.live.pace import Counts, Pace
@@ -42,6 +43,7 @@ class Sources:
 
     read: Read
     read_history: ReadHistory
+    read_edits: ReadEdits
     repaired: Repaired
 
 
@@ -49,6 +51,7 @@ class Sources:
 class _Organization:
     board: Board
     ledger: Ledger
+    journal: Journal
     subscribers: int = 0
 
 
@@ -114,6 +117,15 @@ class Feed:
             yield following
 
     @asynccontextmanager
+    async def follow_edits(self, organization_id: OrganizationId) -> AsyncIterator[Reader]:
+        """A subscriber to edits of the practice, until the block ends."""
+        async with (
+            self._subscribed(organization_id) as organization,
+            organization.journal.follow() as reader,
+        ):
+            yield reader
+
+    @asynccontextmanager
     async def _subscribed(self, organization_id: OrganizationId) -> AsyncIterator[_Organization]:
         if (
             sum(each.subscribers for each in self._organizations.values())
@@ -153,7 +165,14 @@ class Feed:
             places=self._places,
             tasks=self._tasks,
         )
-        return _Organization(board=board, ledger=ledger)
+        journal = Journal(
+            organization_id,
+            read=self._sources.read_edits,
+            pace=self._pace,
+            places=self._places,
+            tasks=self._tasks,
+        )
+        return _Organization(board=board, ledger=ledger, journal=journal)
 
     @property
     def subscribers(self) -> int:
@@ -216,6 +235,7 @@ class Feed:
         if organization is not None:
             organization.board.receive(changes)
             organization.ledger.receive(changes)
+            organization.journal.receive(changes)
 
     def _message(self, channel: bytes, message: bytes) -> None:
         try:
@@ -240,6 +260,7 @@ class Feed:
         if organization is not None:
             organization.board.compare()
             organization.ledger.compare()
+            organization.journal.compare()
 
     async def close(self) -> None:
         """Ends everything that runs."""

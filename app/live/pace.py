@@ -14,8 +14,8 @@ class Pace:
     is repaired well within 30 s, including the reading and a failed one.
     """
     sweep_seconds: float = 3.0
-    """The history of appointments is read at this interval for changes whose message was lost: it
-    is repaired within 5 s, including the reading and the event.
+    """The history of appointments and the log of events are read at this interval for changes whose
+    message was lost: that is repaired within 5 s, including the reading and the event.
     """
     glance_seconds: float = 1.0
     """The program's clock is read at least this often, to notice that the machine slept or that its

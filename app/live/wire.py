@@ -12,7 +12,13 @@ from uuid import UUID
 
 import orjson
 
-from app.core.changes import AppointmentChanged, AppointmentChangeKind, RulesChanged, TimeChanged
+from app.core.changes import (
+    AppointmentChanged,
+    AppointmentChangeKind,
+    PracticeChanged,
+    RulesChanged,
+    TimeChanged,
+)
 from app.core.ids import AppointmentId, CustomerId, OrganizationId, ProviderId
 
 if TYPE_CHECKING:
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
     from app.core.changes import Change
 
 # the number is the version of the messages' format; increment it with every change
-_CHANNEL = "slotwright:live:2:"
+_CHANNEL = "slotwright:live:3:"
 
 
 def channel_of(organization_id: OrganizationId) -> str:
@@ -73,6 +79,8 @@ def _packed(change: Change) -> Sequence[object]:
                 change.kind,
                 change.version,
             ]
+        case PracticeChanged():
+            return ["practice"]
 
 
 def _unpacked(organization_id: OrganizationId, packed: list[Any]) -> Change:
@@ -100,5 +108,7 @@ def _unpacked(organization_id: OrganizationId, packed: list[Any]) -> Change:
                 kind=AppointmentChangeKind(kind),
                 version=version,
             )
+        case ["practice"]:
+            return PracticeChanged(organization_id=organization_id)
         case _:
             raise ValueError("not a change of this format")

@@ -40,6 +40,7 @@ from app.store.pool import create_pool
 from app.usecases.booking.limit_guests import BookingLimits
 from app.usecases.events.watch_appointments import read_history
 from app.usecases.events.watch_availability import read_days
+from app.usecases.events.watch_practice import read_edits
 from app.usecases.messages.messaging import Messaging
 from app.usecases.resources import Resources
 from app.usecases.upkeep.movable_clock import TestClock
@@ -167,7 +168,10 @@ def make_feed(
         accelerator.tasks.start(accelerator.shared.forget([change]))
 
     sources = Sources(
-        read=partial(read_days, pool), read_history=partial(read_history, pool), repaired=forget
+        read=partial(read_days, pool),
+        read_history=partial(read_history, pool),
+        read_edits=partial(read_edits, pool),
+        repaired=forget,
     )
     return Feed(redis, sources, clock=clock, readings_at_once=readings_at_once, pace=pace)
 

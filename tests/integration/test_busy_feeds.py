@@ -11,14 +11,14 @@ from typing import Final
 from uuid import uuid4
 
 from app.core.busy import MOST_PIECES, BusySource, BusyTimes
-from app.core.changes import RulesChanged, TimeChanged
+from app.core.changes import TimeChanged
 from app.core.events import PROGRAM
 from app.core.ids import BusySourceId, ProviderId, ResourceId
 from app.core.refusals import InvalidInput, NotFound
 from app.core.zones import Interval, minute_of
 from app.store.locks import lock_rules
 from app.store.pool import transaction
-from app.usecases.busy.replace import replace_busy
+from app.usecases.busy.replace import Published, replace_busy
 from app.usecases.events.publish import publish
 from tests.builders import (
     NOW,
@@ -81,7 +81,7 @@ async def read(
     times: Sequence[Interval] = (),
     readings: Sequence[Interval] = (),
     window: Interval = WINDOW,
-) -> tuple[TimeChanged | RulesChanged, ...] | InvalidInput | NotFound:
+) -> Published | InvalidInput | NotFound:
     """The feed was read, and says this."""
     said = BusyTimes(window=window, times=times, readings=readings)
     async with transaction(api.resources.pool) as tx:

@@ -10,17 +10,20 @@ import strawberry
 from app.api.execution.fastlists import Leaves
 from app.api.graph.appointments import Appointment
 from app.api.graph.availability import SEATS, Slot, slots_of
+from app.api.graph.nodes import node_of
 from app.api.graph.service_times import NAMED, ServiceSlot, service_slots
 from app.api.operation.info import Info
 from app.api.operation.loaders import EventLoaders
-from app.api.words.enums import AppointmentChangeKind
+from app.api.words.enums import AppointmentChangeKind, EventType
 from app.api.words.errors import (
     BadUserInput,
     Code,
     Failure,
 )
+from app.api.words.event_messages import SUBJECT_TYPES
 from app.api.words.instants import utc_texts
 from app.api.words.keys import optional_service_key, provider_keys, service_key
+from app.api.words.node import Node
 from app.api.words.refusals import camel
 from app.api.words.relay import global_id
 from app.api.words.scalars import TimeZoneName
@@ -35,6 +38,7 @@ from app.usecases.events.watch_availability import (
     watch_availability,
     watch_service,
 )
+from app.usecases.events.watch_practice import Edit, watch_practice
 from app.usecases.resources import Resources
 
 
@@ -167,6 +171,26 @@ class AppointmentChange:
         info.context.viewer = self.news.viewer
         info.context.loaders.share(_loaders_of(info.context.resources, self.news.delivery))
         return Appointment.of(self.news.appointment)
+
+
+@strawberry.type(
+    description="An edit of the practice. It says what to read again, not what is different."
+)
+class PracticeChange:
+    """Maps `Edit`."""
+
+    edit: strawberry.Private[Edit]
+    type: EventType = strawberry.field(
+        description="PROVIDER_CHANGED, SERVICE_CHANGED, RESOURCE_CHANGED, LOCATION_CHANGED or "
+        "ORGANIZATION_CHANGED."
+    )
+
+    @strawberry.field(description="What was edited, as it is now.")
+    async def subject(self, info: Info) -> Node | None:
+        """As the viewer may see it, with the viewer's current records."""
+        info.context.viewer = self.edit.viewer
+        happening = self.edit.happening
+        return await node_of(info, SUBJECT_TYPES[happening.type], happening.subject_id)
 
 
 @strawberry.type(
@@ -304,3 +328,20 @@ class Subscription:
                         raise Failure(Code.UNAUTHENTICATED, news.message)
                     case _:
                         assert_never(news)
+
+    @strawberry.subscription(
+        description="Edits of the organization, its providers, services, resources and locations: "
+        "of their settings, hours, time off and busy times. Staff only. Each edit at least once; "
+        "several edits of the same object may arrive as one."
+    )
+    async def practice_changes(self, info: Info) -> AsyncGenerator[PracticeChange, None]:
+        """See the use case."""
+        async with aclosing(watch_practice(info.context.resources, info.context.viewer)) as watched:
+            async for edit in watched:
+                match edit:
+                    case Edit():
+                        yield PracticeChange(edit=edit, type=edit.happening.type)
+                    case core.NotAllowed():
+                        raise Failure(Code.FORBIDDEN, edit.message)
+                    case _:
+                        assert_never(edit)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from app.core.busy import MOST_SOURCES, BusySource
+from app.core.changes import PracticeChanged
 from app.core.ids import BusySourceId
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
@@ -14,6 +15,7 @@ from app.outgoing.addresses import check_address
 from app.store.busy import busy_sources_of_subjects
 from app.store.busy_feeds import insert_feed
 from app.store.pool import transaction
+from app.usecases.events.publish import publish
 from app.usecases.events.record import owner_changed, record_edit
 from app.usecases.practice.edit_hours import find_owner
 
@@ -59,4 +61,5 @@ async def add_busy_feed(
         )
         await insert_feed(tx, viewer.organization_id, source, resources.clock())
         record_edit(resources, tx, viewer, owner_changed(found))
+    await publish(resources, PracticeChanged(organization_id=viewer.organization_id))
     return source

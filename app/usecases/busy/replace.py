@@ -16,6 +16,7 @@ from app.core.busy import (
     changes_to_publish,
     merge_readings,
 )
+from app.core.changes import PracticeChanged
 from app.core.ids import ProviderId, ResourceId
 from app.core.refusals import InvalidInput, NotFound
 from app.core.sentences import say
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
 
-Published: TypeAlias = "tuple[TimeChanged | RulesChanged, ...]"
+Published: TypeAlias = "tuple[TimeChanged | RulesChanged | PracticeChanged, ...]"
 
 
 async def replace_busy(
@@ -122,7 +123,10 @@ async def record_busy(
     """
     happening = await _subject_changed(tx, organization_id, subject_id)
     record_events(resources, tx, organization_id, [happening], author=author, now=now)
-    return changes_to_publish(organization_id, subject_id, zone, changed)
+    return (
+        *changes_to_publish(organization_id, subject_id, zone, changed),
+        PracticeChanged(organization_id=organization_id),
+    )
 
 
 async def refloat_busy(

@@ -88,10 +88,10 @@ async def watch_appointments(
         while True:
             changes = await following.take()
             looked_at = frozenset(ahead)
-            current = await _patiently(partial(with_records, resources, current))
+            current = await patiently(partial(with_records, resources, current))
             for delivery in changes:
                 load = load_for(delivery)
-                news = await _patiently(partial(_news, resources, current, delivery, load))
+                news = await patiently(partial(_news, resources, current, delivery, load))
                 if news is None:
                     continue
                 yield news
@@ -131,7 +131,7 @@ async def _news(
     return AppointmentNews(delivery=delivery, appointment=appointment, viewer=viewer)
 
 
-async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     """Its result, retried for as long as PostgreSQL is unavailable."""
     while True:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from app.core.changes import PracticeChanged
 from app.core.external_ids import ExternalType
 from app.core.ids import LocationId
 from app.core.location import MOST_LOCATIONS, Location
@@ -25,6 +26,7 @@ from app.store.locations import (
 )
 from app.store.locks import lock_external_ids
 from app.store.pool import transaction
+from app.usecases.events.publish import publish
 from app.usecases.events.record import location_changed, record_edit
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ async def create_location(
             tx.roll_back()
             return _EXTERNAL_ID_TAKEN
         record_edit(resources, tx, viewer, location_changed(location.id))
+    await publish(resources, PracticeChanged(organization_id=viewer.organization_id))
     return location
 
 
@@ -102,6 +105,7 @@ async def change_location(
             return _EXTERNAL_ID_TAKEN
         await update_location(tx, viewer.organization_id, location)
         record_edit(resources, tx, viewer, location_changed(location_id))
+    await publish(resources, PracticeChanged(organization_id=viewer.organization_id))
     return location
 
 

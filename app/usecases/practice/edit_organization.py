@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from app.core.changes import PracticeChanged
 from app.core.provider import Organization
 from app.core.refusals import InvalidInput, NotAllowed
 from app.core.sentences import say
@@ -15,6 +16,7 @@ from app.store.organizations import (
     update_organization,
 )
 from app.store.pool import transaction
+from app.usecases.events.publish import publish
 from app.usecases.events.record import organization_changed, record_edit
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ async def change_organization(
             return organization
         await update_organization(tx, organization)
         record_edit(resources, tx, viewer, organization_changed(organization.id))
+    await publish(resources, PracticeChanged(organization_id=viewer.organization_id))
     return organization
 
 

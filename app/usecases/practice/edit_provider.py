@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.core.changes import RulesChanged
+from app.core.changes import PracticeChanged, RulesChanged
 from app.core.external_ids import ExternalType
 from app.core.ids import ProviderId
 from app.core.money import CancellationPolicy
@@ -124,6 +124,7 @@ async def create_provider(
             new_id=resources.new_id,
         )
         record_edit(resources, tx, viewer, provider_changed(provider_id))
+    await publish(resources, PracticeChanged(organization_id=viewer.organization_id))
     return provider
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from app.core.changes import RulesChanged
+from app.core.changes import PracticeChanged, RulesChanged
 from app.core.external_ids import ExternalType
 from app.core.ids import ResourceId
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
@@ -91,6 +91,7 @@ async def create_resource(
             new_id=resources.new_id,
         )
         record_edit(resources, tx, viewer, resource_changed(resource.id))
+    await publish(resources, PracticeChanged(organization_id=viewer.organization_id))
     return resource
 
 

@@ -30,7 +30,10 @@ import app
 from app.core.viewer import Role
 from app.development.access_tokens import signed_token
 from app.development.seed import DEMO
+from app.process.wiring import open_resources, system_clock
+from app.settings import Settings
 from app.standins.embedded import Servers, free_port
+from app.usecases.busy.read_feeds import read_feeds
 from tests.conftest import on_database
 
 CHROMIUM = next(
@@ -134,6 +137,14 @@ class Shop:
         subprocess.run(
             [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=self._environment, check=True
         )
+
+    async def read_feeds(self) -> None:
+        """The worker's job, now instead of within a minute."""
+        settings = Settings.from_environment(self._environment)
+        async with open_resources(
+            settings, clock=system_clock, real_clock=system_clock
+        ) as resources:
+            await read_feeds(resources)
 
     async def start(self) -> None:
         for arguments in (["serve", "--port", str(self._port)], ["work"]):

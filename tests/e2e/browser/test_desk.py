@@ -33,7 +33,7 @@ SETTINGS = {
 }
 SCHEMA = build_schema(program_schema().as_str())
 PUSHED_MS = 5_000
-"""Changes arrive by subscription; only time off that leaves no trace in free times is polled for."""
+"""Changes arrive by subscription."""
 
 
 @pytest.fixture
@@ -584,7 +584,9 @@ async def test_administrators_edit_locations_and_visits_say_where_they_are(
     await page.keyboard.press("Escape")
     await page.get_by_role("button", name="New booking").click()
     await expect(page.get_by_text("Pier 4, 4 The Pier, Harbour")).to_be_visible()
-    await reception.reload()
+    # Both the open settings and the list behind them, without a reload.
+    await expect(reception.get_by_role("button", name="Ada Pier 4")).to_be_visible()
+    await reception.keyboard.press("Escape")
     await expect(reception.get_by_role("row", name="Lotte Located")).to_contain_text("Ada · Pier 4")
     await reception.get_by_role("button", name="Lotte Located").click()
     await expect(reception.get_by_text("Pier 4, 4 The Pier, Harbour")).to_be_visible()
@@ -613,10 +615,17 @@ async def test_other_calendars_and_the_feed_are_set_up_and_busy_times_are_seen(
     await dialog.get_by_role("button", name="Add", exact=True).click()
     await expect(dialog.get_by_label("Address", exact=True)).to_be_focused()
     await accessible(page)
-    async with served(answer(CALENDAR)) as elsewhere:
+    async with served(answer(status="404 Not Found")) as elsewhere:
         await dialog.get_by_label("Address", exact=True).fill(elsewhere.url)
         await dialog.get_by_role("button", name="Add", exact=True).click()
         await expect(calendars).to_have_text([re.compile("^Choir"), re.compile("^Private")])
+        await practice.shop.read_feeds()
+    await page.keyboard.press("Escape")
+    await settings.get_by_role("button", name="Ada").click()
+    private = calendars.filter(has_text="Private")
+    await expect(private).to_contain_text("Can’t be read since")
+    await expect(private).to_contain_text("status 404")
+    await accessible(page)
     await dialog.get_by_role("button", name="Remove Choir").click()
     await expect(calendars).to_have_text([re.compile("^Private")])
     await dialog.get_by_role("button", name="Make an address").click()
@@ -630,9 +639,6 @@ async def test_other_calendars_and_the_feed_are_set_up_and_busy_times_are_seen(
     await page.keyboard.press("Escape")
     await expect(page.locator(".ec-bg-event.away", has_text="Choir")).to_have_count(0)
     assert windows.complaints == []
-
-
-CALENDAR = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//test//EN\r\nEND:VCALENDAR\r\n"
 
 
 async def test_a_webhook_is_made_tested_switched_off_and_deleted(

@@ -11,6 +11,7 @@ from app.core.changes import (
     AppointmentChanged,
     AppointmentChangeKind,
     Change,
+    PracticeChanged,
     RulesChanged,
     TimeChanged,
 )
@@ -36,6 +37,7 @@ CHANGES: tuple[Change, ...] = (
         kind=AppointmentChangeKind.NO_SHOW,
         version=7,
     ),
+    PracticeChanged(organization_id=PRACTICE),
 )
 
 

@@ -1,5 +1,5 @@
-// What the desk shows: the appointments and free times of some dates. One query loads them, two subscriptions keep them up to date.
-// No subscription tells of time off as such, so that is also asked for every few seconds.
+// What the desk shows of some dates: appointments, free times, time off and busy times. Two queries load them, three subscriptions keep
+// them up to date.
 
 import * as times from "../times.js";
 
@@ -12,9 +12,10 @@ const PAGE = `query Agenda($from: Date!, $to: Date!, $zone: TimeZone!, $after: S
 const CHANGES = `subscription Changes {
   change: appointmentChanges { kind appointment { ...Visit } }
 }`;
+const EDITS = `subscription Edits { edit: practiceChanges { type } }`;
 const FREE = `subscription Free($providers: [ID!]!, $from: Date!, $to: Date!, $zone: TimeZone!) {
   change: availabilityChanges(providerIds: $providers, from: $from, to: $to, timeZone: $zone) {
-    providerId date isSnapshot slots { startsAt endsAt localStart }
+    providerId date slots { startsAt endsAt localStart }
   }
 }`;
 export const VISIT = `fragment Visit on Appointment {
@@ -38,35 +39,34 @@ fragment Busy on BusySource { id name busyTimes(from: $start, to: $end) { starts
 const SETTLE_MS = 400; // several changes at once are one question
 const MOST_PROVIDERS = 20; // of one subscription
 const MOST_IDS = 50; // of one list: what an answer may cost allows no more
-const POLL_MS = 5_000;
 
 export class Agenda {
   #api;
   #onChange;
-  #onOutdated;
+  #onEdit;
   #visits = new Map();
   #free = new Map(); // provider → date → its free slots
   #shown = null; // { from, to, zone, providers }
   #run = 0; // raised whenever other dates or providers are shown, so that late answers are recognized
   #ends = [];
   #following = null;
+  #edits = null;
   #away = [];
   #busy = [];
-  #awayTimer;
+  #editTimer;
   #awayAsked = 0;
 
   /**
-   * onChange(change) is called after each change; `change` is null where everything may have changed. onOutdated() is called when
-   * somebody or something that is shown has been archived.
+   * onChange(change) is called after each change; `change` is null where everything may have changed. onEdit() is called when the
+   * practice was edited: its people, rooms, services or locations.
    */
-  constructor(api, onChange, onOutdated) {
+  constructor(api, onChange, onEdit) {
     this.#api = api;
     this.#onChange = onChange;
-    this.#onOutdated = onOutdated;
-    setInterval(() => document.visibilityState === "visible" && this.#askWhoIsAway(0), POLL_MS);
+    this.#onEdit = onEdit;
     let lost = false;
     api.socket.on("closed", () => { lost = true; this.#onChange(null); });
-    api.socket.on("connected", () => { if (lost) this.load(); lost = false; }); // what was missed meanwhile
+    api.socket.on("connected", () => { if (lost) this.load(), this.#onEdit(); lost = false; }); // what was missed meanwhile
   }
 
   /** Whether changes arrive by themselves at this moment. */
@@ -120,7 +120,6 @@ export class Agenda {
     const isNew = JSON.stringify([away, busy]) !== JSON.stringify([this.#away, this.#busy]);
     [this.#away, this.#busy] = [away, busy];
     if (isNew) this.#onChange(null);
-    if (subjects.length < providers.length + resources.length) this.#onOutdated();
   }
 
   /** Time off near the dates shown, each with whose it is. */
@@ -136,8 +135,8 @@ export class Agenda {
   /** Ends the subscriptions and forgets everything. */
   close() {
     this.#run += 1;
-    for (const end of [...this.#ends, this.#following]) end?.();
-    [this.#ends, this.#following, this.#shown, this.live] = [[], null, null, false];
+    for (const end of [...this.#ends, this.#following, this.#edits]) end?.();
+    [this.#ends, this.#following, this.#edits, this.#shown, this.live] = [[], null, null, null, false];
     this.#visits.clear();
     this.#free.clear();
     [this.#away, this.#busy] = [[], []];
@@ -166,10 +165,14 @@ export class Agenda {
     return [...(this.#free.get(providerId)?.values() ?? [])].flat();
   }
 
-  /** Free times changed: by a booking, or because somebody is away. */
-  #askWhoIsAway(soon = SETTLE_MS) {
-    clearTimeout(this.#awayTimer);
-    this.#awayTimer = setTimeout(() => this.#shown && this.#loadAway().catch(() => {}), soon);
+  /** The practice was edited. Everything is loaded again, once for several edits. */
+  #edited() {
+    clearTimeout(this.#editTimer);
+    this.#editTimer = setTimeout(() => {
+      if (!this.#shown) return;
+      this.load().catch(() => {});
+      this.#onEdit();
+    }, SETTLE_MS);
   }
 
   #covers({ startsAt, endsAt }) {
@@ -183,6 +186,7 @@ export class Agenda {
       const isNew = this.put(change.appointment);
       this.#onChange(isNew ? change : null);
     }, () => { this.#following = null; });
+    this.#edits ??= this.#api.subscribe(EDITS, {}, () => this.#edited(), () => { this.#edits = null; });
   }
 
   /** Twenty providers a subscription; each sends every date first, then each again when it changes. */
@@ -193,12 +197,11 @@ export class Agenda {
     const { from, to, zone, providers } = this.#shown;
     for (let index = 0; index < providers.length; index += MOST_PROVIDERS) {
       const variables = { from, to, zone, providers: providers.slice(index, index + MOST_PROVIDERS) };
-      const next = ({ change: { providerId, date, isSnapshot, slots } }) => {
+      const next = ({ change: { providerId, date, slots } }) => {
         const dates = this.#free.get(providerId) ?? new Map();
         this.#free.set(providerId, dates.set(date, slots));
         this.live = true;
         this.#onChange(null);
-        if (!isSnapshot) this.#askWhoIsAway();
       };
       this.#ends.push(this.#api.subscribe(FREE, variables, next, () => { this.live = false; this.#onChange(null); }));
     }

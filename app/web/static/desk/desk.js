@@ -91,16 +91,17 @@ function enter() {
   desk.stranded.load();
 }
 
-/** The practice has changed: the same dates again, with the columns of now. */
+/** The practice was edited: the same dates again, with the columns of now. */
 async function reload() {
   const { zone } = practice;
   const now = await Practice.load(api).catch(() => null);
-  if (!now) return;
+  if (!now || now.text === practice.text) return;
   practice = now;
   if (practice.zones.includes(zone)) practice.zone = zone;
   renderColumns();
   renderZones();
   await show();
+  document.dispatchEvent(new Event("practice")); // for the dialogs that show it
 }
 
 // ---------------------------------------------------------------- which dates, which columns
@@ -203,7 +204,6 @@ function render() {
 function changed(change) {
   render();
   if (practice) desk.stranded.refresh();
-  if (change && !practice.knows(change.appointment)) reload();
   if (change && !own.delete(`${change.appointment.id} ${change.appointment.version}`)) announce(changeText(change));
 }
 

@@ -46,6 +46,7 @@ export class Practice {
   /** `everyone`, `everything` and `everyService` have what is archived, too; the others what can be booked. */
   constructor({ viewer, organization, providers, resources, services }) {
     const inUse = ({ isArchived }) => !isArchived;
+    this.text = JSON.stringify([viewer, organization, providers, resources, services]); // to see whether anything is different
     this.isAdmin = viewer.role === "ADMIN";
     this.name = organization?.name ?? "";
     this.own = viewer.provider?.id ?? null;
@@ -67,11 +68,6 @@ export class Practice {
   columnsFor(visits) {
     const needed = new Set(visits.flatMap(({ providers, resources }) => [...providers, ...resources]).map(({ id }) => id));
     return this.#subjects.filter(({ id, isArchived }) => (isArchived ? needed.has(id) : this.shows(id)));
-  }
-
-  /** Whether everybody and everything in this visit is known; if not, somebody has been added since. */
-  knows({ providers, resources }) {
-    return [...providers, ...resources].every(({ id }) => this.#subjects.some((one) => one.id === id));
   }
 
   get #subjects() {

@@ -48,8 +48,9 @@ export function openSetup(desk) {
       ...section(t("webhooks"), [item({ id: "webhooks", name: t("webhooks") }, [], () => openWebhooks(desk))]));
     if (focused) lists.querySelector(`[data-open="${CSS.escape(focused)}"]`)?.focus();
   };
-  const dialog = openDialog({ title: t("setup"), wide: true, parts: [lists] });
-  const setup = { close: dialog.close, changed: () => desk.reload().then(fill) };
+  document.addEventListener("practice", fill); // an edit, here or in another window
+  const dialog = openDialog({ title: t("setup"), wide: true, parts: [lists], onclose: () => document.removeEventListener("practice", fill) });
+  const setup = { close: dialog.close, changed: desk.reload };
   fill();
 }
 
