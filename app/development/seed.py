@@ -6,12 +6,13 @@ stays.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dateutil.rrule import MONTHLY, SU, rrule
 
 from app.core.appointment import AppointmentStatus, Customer
+from app.core.busy import BusySource
 from app.core.hours import ClockRange, WeeklyRange
 from app.core.ids import ProviderId
 from app.core.location import Location
@@ -20,6 +21,7 @@ from app.core.needs import Assignment
 from app.core.provider import Organization, Provider, Service, TimeOff
 from app.core.resource import Resource
 from app.core.validation import (
+    BusyForm,
     ContactForm,
     LocationForm,
     NeedForm,
@@ -37,6 +39,7 @@ from app.store.providers import provider_id_by_subject
 from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import BookingForm, book_appointment
 from app.usecases.booking.close_appointment import close_appointment
+from app.usecases.busy.push import set_busy_times
 from app.usecases.listing.find_next_slots import earliest_slots
 from app.usecases.practice.create_organization import create_organization
 from app.usecases.practice.edit_customer import CustomerForm, create_customer
@@ -254,6 +257,7 @@ async def seed(resources: Resources) -> None:
         for provider in practice:
             await _bookings(resources, admin, services[0], [provider.id], named=True)
         await _past_visits(resources, admin, practice[0], services[0])
+        await _busy_elsewhere(resources, admin, practice[0].id)
         await _known_customer(resources, admin, practice[0].id, services[1].id)
     clinic = await _people(resources, admin, _CLINIC, clinic_location)
     if len(clinic) == len(_CLINIC):
@@ -636,6 +640,26 @@ async def _holiday(resources: Resources, admin: Viewer, provider_id: ProviderId)
         reason="Holiday",
     )
     _made(await add_time_off(resources, admin, Owner(provider_id=provider_id), form), TimeOff)
+
+
+async def _busy_elsewhere(resources: Resources, admin: Viewer, provider_id: ProviderId) -> None:
+    """What another program pushed from a calendar: lunch with a friend three days from now, and an
+    afternoon away a week later.
+    """
+    midnight = datetime.combine(resources.clock().date(), time(), UTC) + timedelta(days=3)
+    lunch = midnight + timedelta(hours=11)
+    afternoon = midnight + timedelta(days=7, hours=13)
+    form = BusyForm(
+        source="Private calendar",
+        first=midnight,
+        until=midnight + timedelta(days=14),
+        busy=[
+            (lunch, lunch + timedelta(minutes=90)),
+            (afternoon, afternoon + timedelta(hours=4)),
+        ],
+    )
+    owner = Owner(provider_id=provider_id)
+    _made(await set_busy_times(resources, admin, owner, form), BusySource)
 
 
 async def _past_visits(

@@ -35,6 +35,12 @@ KNOWN = """
     GROUP BY customer.external_id
 """
 HOLIDAYS = "SELECT name FROM provider JOIN time_off ON time_off.subject_id = provider.id"
+BUSY = """
+    SELECT provider.name, busy_source.name AS source, count(*) AS times FROM provider
+    JOIN busy_source ON busy_source.subject_id = provider.id
+    JOIN busy_time ON busy_time.source_id = busy_source.id
+    GROUP BY provider.name, busy_source.name
+"""
 PARTIES = """
     SELECT sum(appointment.seats) AS seats, count(*) AS bookings,
            (SELECT count(*) FROM claim WHERE claim.session_id = session.id AND claim.active)
@@ -66,6 +72,8 @@ async def test_visits_are_to_come_and_over_and_loading_again_adds_none(own_api: 
     assert len(set(things)) == len(things)
     assert [tuple(row) for row in await resources.pool.fetch(KNOWN, ())] == [("P-1042", 1)]
     assert [tuple(row) for row in await resources.pool.fetch(HOLIDAYS, ())] == [("Maja Nowak",)]
+    busy = [tuple(row) for row in await resources.pool.fetch(BUSY, ())]
+    assert busy == [("Dr Ada Moreau", "Private calendar", 2)]
 
 
 async def test_the_clinic_assigns_therapists_and_rooms(own_api: Api) -> None:

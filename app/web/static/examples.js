@@ -108,6 +108,9 @@ export async function examples(api) {
     [STRANDED],
     [FEED, { input: { providerId: id } }],
     [EVENTS],
+    offers("subscriptionType", "practiceChanges") && [LIVE_PRACTICE],
+    [NEW_WEBHOOK, { input: { url: "https://hooks.example/slotwright", types: ["APPOINTMENT_BOOKED", "APPOINTMENT_CANCELLED"] } }],
+    [WEBHOOKS],
     [RESOURCES],
     [SQUEEZE_IN, {
       input: {
@@ -129,6 +132,7 @@ export async function examples(api) {
         busy: [{ startsAt: `${addDays(from, 14)}T12:00:00Z`, endsAt: `${addDays(from, 14)}T13:30:00Z` }],
       },
     }],
+    [NEW_BUSY_FEED, { input: { providerId: id, name: "Private", url: "https://calendar.example/private.ics" } }],
     shared && [SESSIONS, { from: `${classDay}T00:00:00Z`, to: `${addDays(classDay, 7)}T00:00:00Z` }],
     shared && offers("mutationType", "rescheduleSession")
       && [MOVE_SESSION, { input: { sessionId: session(-1), startsAt: shared.empty?.startsAt ?? shared.slot.startsAt, idempotencyKey: newKey() } }],
@@ -642,6 +646,59 @@ query Events {
 }
 `;
 
+const LIVE_PRACTICE = `
+# Edits of the practice as they happen: settings,
+# hours, time off, busy times. Start it, run
+# AddTimeOff in another window, and watch. For
+# staff: needs a token.
+subscription LivePractice {
+  practiceChanges {
+    type
+    subject {
+      __typename
+      id
+      ... on Provider { name }
+      ... on Resource { name }
+    }
+  }
+}
+`;
+
+const NEW_WEBHOOK = `
+# Has events posted to your server, signed, and
+# retried for three days. The secret is shown only
+# now. Left out, types means all of them. For
+# administrators.
+mutation NewWebhook($input: CreateWebhookInput!) {
+  createWebhook(input: $input) {
+    __typename
+    ... on WebhookWithSecret {
+      secret
+      webhook { id url types isActive }
+    }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const WEBHOOKS = `
+# The webhooks, and what was delivered last. Send one
+# again with redeliver, or try the receiver with
+# sendTestEvent. For administrators.
+query Webhooks {
+  webhooks {
+    id url types isActive disabledReason
+    deliveries(first: 10) {
+      nodes {
+        id status attempts responseStatus problem
+        event { type occurredAt }
+      }
+    }
+  }
+}
+`;
+
 const RESOURCES = `
 # Rooms, chairs and devices, and when they are
 # open. For staff: needs a token.
@@ -685,6 +742,20 @@ mutation SetBusyTimes($input: SetBusyTimesInput!) {
   setBusyTimes(input: $input) {
     __typename
     ... on BusySource { id name }
+    ... on InvalidInputError { field }
+    ... on UserError { code message }
+  }
+}
+`;
+
+const NEW_BUSY_FEED = `
+# Reads a calendar of the provider's every quarter of
+# an hour, by its private iCal address: nobody is
+# booked at what it says. Needs a token of staff.
+mutation AddBusyFeed($input: AddBusyFeedInput!) {
+  addBusyFeed(input: $input) {
+    __typename
+    ... on BusySource { id name url }
     ... on InvalidInputError { field }
     ... on UserError { code message }
   }

@@ -11,6 +11,13 @@ from playwright.async_api import Page, expect
 
 from tests.e2e.browser.conftest import Shop, Windows
 
+DELETE_WEBHOOK = """
+    mutation ($input: WebhookInput!) { deleteWebhook(input: $input) { __typename } }
+"""
+REMOVE_SOURCE = """
+    mutation ($input: RemoveBusySourceInput!) { removeBusySource(input: $input) { __typename } }
+"""
+
 
 async def _open(windows: Windows, shop: Shop) -> Page:
     page = await windows.open()
@@ -119,6 +126,16 @@ async def test_the_examples_for_staff_preview_a_change_and_move_and_cancel_sessi
     happened = (await _run(page, "Events"))["events"]
     assert len(happened["nodes"]) == 20
     assert happened["pageInfo"]["hasNextPage"]
+    hook = (await _run(page, "NewWebhook"))["createWebhook"]["webhook"]
+    assert (await _run(page, "Webhooks"))["webhooks"] == [
+        hook | {"disabledReason": None, "deliveries": {"nodes": []}}
+    ]
+    await shop.ask(DELETE_WEBHOOK, input={"id": hook["id"]})
+    pushed = (await _run(page, "SetBusyTimes"))["setBusyTimes"]
+    read = (await _run(page, "AddBusyFeed"))["addBusyFeed"]
+    assert (pushed["name"], read["name"]) == ("Phone", "Private")
+    for source in (pushed, read):
+        await shop.ask(REMOVE_SOURCE, input={"id": source["id"]})
     sessions = (await _run(page, "Sessions"))["sessions"]["nodes"]
     assert any(session["appointments"]["nodes"] for session in sessions)
     moved = (await _run(page, "MoveSession"))["rescheduleSession"]
