@@ -58,7 +58,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Organization": {
         EVERYBODY: "id slug name phone email url locations",
-        STAFF: "smsToUnverifiedNumbers allowsCustomerOverlap reminderMinutesBefore",
+        STAFF: "smsToUnverifiedNumbers allowsCustomerOverlap reminderMinutesBefore locale",
     },
     # Others see some of it where a service needs it, never by its id.
     "Resource": {

@@ -41,7 +41,8 @@ class Organization:
     `phone`, `email` and `url` are how customers reach it, where a location says nothing else.
     `sms_to_unverified_numbers` is whether its text messages go to any number that somebody gives;
     `allows_customer_overlap` whether a customer may have two visits at the same time;
-    `reminder_minutes_before` how long before the start it reminds, the longest first.
+    `reminder_minutes_before` how long before the start it reminds, the longest first. `locale` is
+    the language of the mails to `email` about these settings; None means English.
     """
 
     id: OrganizationId
@@ -53,6 +54,7 @@ class Organization:
     email: str | None = None
     url: str | None = None
     reminder_minutes_before: tuple[int, ...] = DEFAULT_REMINDER_MINUTES
+    locale: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

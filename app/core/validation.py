@@ -259,6 +259,7 @@ class OrganizationForm:
     email: str | None
     url: str | None
     reminder_minutes_before: Sequence[int] | None
+    locale: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -466,6 +467,7 @@ def valid_settings(organization: Organization, form: OrganizationForm) -> Organi
         email=_email("email", form.email),
         url=_url("url", form.url),
         reminder_minutes_before=_reminders("reminder_minutes_before", form.reminder_minutes_before),
+        locale=_locale("locale", form.locale),
     )
 
 

@@ -32,6 +32,7 @@ def _organization(row: Record) -> Organization:
         email=row["email"],
         url=row["url"],
         reminder_minutes_before=tuple(row["reminder_minutes_before"]),
+        locale=row["locale"],
     )
 
 
@@ -78,4 +79,5 @@ async def update_organization(tx: Transaction, organization: Organization) -> No
         organization.email,
         organization.url,
         organization.reminder_minutes_before,
+        organization.locale,
     )

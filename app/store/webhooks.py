@@ -464,14 +464,15 @@ async def reseal_secrets(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A webhook that was switched off, for the mail to its administrators. `attempts` include this
-    one.
+    """A webhook that was switched off, for the mail to its administrators. `failed_at` is when its
+    last failure was counted; `attempts` include this one.
     """
 
     organization_id: OrganizationId
     webhook_id: WebhookId
     url: str
     reason: DisabledReason
+    failed_at: datetime | None
     attempts: int
 
 
@@ -493,8 +494,8 @@ async def claim_notice(
     real_now: datetime,
     next_try_at: datetime,
 ) -> Notice | None:
-    """Tell them now, and again at `next_try_at` unless it is closed; None where somebody else
-    does.
+    """Reserve this try; the next one is due at `next_try_at` unless the notice is closed. None
+    where another worker has this one.
     """
     row = await _CLAIM_NOTICE.maybe(on, organization_id, webhook_id, real_now, next_try_at)
     if row is None or row["disabled_reason"] is None:
@@ -504,12 +505,13 @@ async def claim_notice(
         webhook_id=webhook_id,
         url=row["url"],
         reason=DisabledReason(row["disabled_reason"]),
+        failed_at=row["failure_counted_at"],
         attempts=row["notice_attempts"],
     )
 
 
 async def close_notice(on: Executor, notice: Notice) -> None:
-    """They were told, or can't be."""
+    """The mail was sent, or can't be."""
     await _CLOSE_NOTICE.exec(on, notice.organization_id, notice.webhook_id, notice.attempts)
 
 

@@ -1,6 +1,7 @@
 -- fragment: organization_columns
 -- The columns of an organization, as `_organization` reads them.
-id, slug, name, sms_to_unverified_numbers, allows_customer_overlap, phone, email, url, reminder_minutes_before;
+id, slug, name, sms_to_unverified_numbers, allows_customer_overlap, phone, email, url,
+reminder_minutes_before, locale;
 
 -- name: organization_by_slug :maybe
 -- The organization with this public name, which callers without a token send.
@@ -38,9 +39,10 @@ FOR NO KEY UPDATE;
 
 -- name: update_organization :one
 -- Replaces the settings of an organization.
--- params: organization_id uuid, sms_to_unverified_numbers boolean, allows_customer_overlap boolean, phone text, email text, url text, reminder_minutes_before integer[]
+-- params: organization_id uuid, sms_to_unverified_numbers boolean, allows_customer_overlap boolean, phone text, email text, url text, reminder_minutes_before integer[], locale text
 -- scope: all organizations
 UPDATE organization
-SET sms_to_unverified_numbers = $2, allows_customer_overlap = $3, phone = $4, email = $5, url = $6, reminder_minutes_before = $7
+SET sms_to_unverified_numbers = $2, allows_customer_overlap = $3, phone = $4, email = $5, url = $6,
+    reminder_minutes_before = $7, locale = $8
 WHERE id = $1
 RETURNING id;

@@ -304,7 +304,7 @@ LIMIT $2::integer;
 UPDATE webhook
 SET notice_due_at = $4, notice_attempts = notice_attempts + 1
 WHERE organization_id = $1 AND id = $2 AND notice_due_at <= $3
-RETURNING url, disabled_reason, notice_attempts;
+RETURNING url, disabled_reason, failure_counted_at, notice_attempts;
 
 -- name: close_notice :exec
 -- The administrators were told, or can't be.

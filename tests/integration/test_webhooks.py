@@ -17,7 +17,7 @@ from app.core.ids import WebhookId
 from app.core.webhooks import HOLDS_BACK, MOST_ATTEMPTS, MOST_WEBHOOKS, PAUSES
 from app.identity.sealed import Seal
 from app.notify.email import Begin, Letter
-from app.notify.outcome import Outcome, Sent
+from app.notify.outcome import Outcome, Sent, TemporaryFailure
 from app.notify.senders import Senders
 from app.process.wiring import system_clock
 from app.settings import Settings
@@ -596,13 +596,14 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.letters: list[Letter] = []
+        self.outcome: Outcome = Sent()
 
     async def send(self, begin: Begin) -> Outcome | None:
         letter = await begin()
         if letter is None:
             return None
         self.letters.append(letter)
-        return Sent()
+        return self.outcome
 
     async def aclose(self) -> None:
         """Nothing is open."""
@@ -640,6 +641,33 @@ async def test_410_switches_a_webhook_off_and_the_administrators_are_told_once(
         assert "410 Gone" in letter.content.text
         later(api, timedelta(days=1))
         assert await notify_administrators(resources) == 0
+
+
+async def test_the_mail_about_a_webhook_is_in_the_organizations_language_and_tried_again(
+    api: Api, receiver: Receiver
+) -> None:
+    await a_webhook(api, receiver.url, "PROVIDER_CHANGED")
+    settings = "mutation ($input: UpdateOrganizationInput!) { answer: updateOrganization(input: $input) { ... on Organization { locale } } }"
+    changed = await api.ask(settings, caller=api.admin, input={"locale": "de_AT"})
+    assert changed["answer"] == {"locale": "de-AT"}
+    receiver.respond = statuses(410)
+    async with with_mail(api) as (resources, mailbox):
+        await happen(api, 1)
+        await deliver(resources)
+        mailbox.outcome = TemporaryFailure(detail="greylisted")
+        for _ in range(2):  # the second is too early
+            await notify_administrators(resources)
+        mailbox.outcome = Sent()
+        later(api, timedelta(minutes=10))
+        for _ in range(2):
+            await notify_administrators(resources)
+        first, second = mailbox.letters
+        assert first.message_id == second.message_id
+        assert (second.content.language, second.content.subject) == (
+            "de",
+            "Ein Webhook wurde abgeschaltet",
+        )
+        assert "Der Empfänger hat mit 410 Gone geantwortet" in second.content.text
 
 
 async def test_five_days_of_failures_switch_a_webhook_off(api: Api, receiver: Receiver) -> None:

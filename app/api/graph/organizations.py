@@ -30,6 +30,11 @@ _REMINDERS = (
     "moved from now on."
 )
 
+_LOCALE = (
+    "The language of the mails that the organization itself gets, such as about a webhook that "
+    "was switched off: a tag such as en or de-AT; without one, English."
+)
+
 _OVERLAP = (
     "Whether a customer may have two visits at the same time. If not, bookings by signed-in "
     "customers, or for a customer whom staff name, and moves of their appointments are refused "
@@ -99,6 +104,11 @@ class Organization(Node):
         shown = info.context.viewer.sees_staff_matters
         return list(self.row.reminder_minutes_before) if shown else None
 
+    @strawberry.field(description=f"{_LOCALE} Staff only.")
+    def locale(self, info: Info) -> str | None:
+        """Null for others."""
+        return self.row.locale if info.context.viewer.sees_staff_matters else None
+
 
 @strawberry.input(
     description="Changes of the organization: absent means unchanged; null clears what may be "
@@ -119,6 +129,7 @@ class UpdateOrganizationInput:
     reminder_minutes_before: list[int] | None = strawberry.field(
         default=strawberry.UNSET, description=_REMINDERS
     )
+    locale: str | None = strawberry.field(default=strawberry.UNSET, description=_LOCALE)
 
 
 UpdateOrganizationResult = Annotated[

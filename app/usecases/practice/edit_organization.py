@@ -55,4 +55,5 @@ def _form_of(organization: Organization) -> OrganizationForm:
         email=organization.email,
         url=organization.url,
         reminder_minutes_before=organization.reminder_minutes_before,
+        locale=organization.locale,
     )

@@ -6,11 +6,8 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from app.core.ids import MessageLogId
-from app.core.webhooks import DISABLED_SENTENCES
-from app.notify.email import message_id
-from app.notify.notices import webhook_switched_off
 from app.notify.outcome import PermanentFailure, Sent
+from app.notify.webhook_notice import webhook_switched_off
 from app.store.organizations import organization_by_id
 from app.store.webhooks import claim_notice, close_notice, notices_due
 from app.usecases.messages.send_notice import send_notice
@@ -53,15 +50,15 @@ async def _is_done(resources: Resources, notice: Notice) -> bool:
             notice.webhook_id,
         )
         return True
+    failed_at = 0 if notice.failed_at is None else int(notice.failed_at.timestamp())
     outcome = await send_notice(
         sender,
         organization,
-        message_id=message_id(MessageLogId(resources.new_id()), resources.messaging.domain),
+        # The same for every try.
+        message_id=f"<webhook-{notice.webhook_id}-{failed_at}@{resources.messaging.domain}>",
         to_name=organization.name,
         to_address=organization.email,
-        content=webhook_switched_off(
-            organization.name, notice.url, DISABLED_SENTENCES[notice.reason]
-        ),
+        content=webhook_switched_off(organization, notice.url, notice.reason),
         now=resources.real_clock(),
     )
     is_over = notice.attempts >= MOST_ATTEMPTS or isinstance(outcome, PermanentFailure)
