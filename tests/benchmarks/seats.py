@@ -1,4 +1,4 @@
-"""Booking seats in standing sessions over HTTP, against plain bookings."""
+"""Booking seats in existing sessions over HTTP, against plain bookings."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def measure() -> list[Row]:
     p99 = {name: median(each.quantile_ms(0.99) for each in loads) for name, loads in done.items()}
     return [
         Row(
-            what=f"bookings of a seat in {len(sessions)} standing sessions, {CLIENTS} clients",
+            what=f"bookings of a seat in {len(sessions)} existing sessions, {CLIENTS} clients",
             ours=f"{rate['seats']:,.0f}/s, p99 {p99['seats']:.0f} ms",
             beside=f"plain bookings {rate['plain']:,.0f}/s, p99 {p99['plain']:.0f} ms",
             ratio=rate["seats"] / rate["plain"],

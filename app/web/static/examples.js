@@ -108,7 +108,7 @@ export async function examples(api) {
     [STRANDED],
     [FEED, { input: { providerId: id } }],
     [EVENTS],
-    offers("subscriptionType", "practiceChanges") && [LIVE_PRACTICE],
+    offers("subscriptionType", "practiceChanges") && [LIVE_EDITS],
     [NEW_WEBHOOK, { input: { url: "https://hooks.example/slotwright", types: ["APPOINTMENT_BOOKED", "APPOINTMENT_CANCELLED"] } }],
     [WEBHOOKS],
     [RESOURCES],
@@ -646,12 +646,12 @@ query Events {
 }
 `;
 
-const LIVE_PRACTICE = `
+const LIVE_EDITS = `
 # Edits of the practice as they happen: settings,
 # hours, time off, busy times. Start it, run
 # AddTimeOff in another window, and watch. For
 # staff: needs a token.
-subscription LivePractice {
+subscription LiveEdits {
   practiceChanges {
     type
     subject {
