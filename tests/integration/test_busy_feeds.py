@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from app.core.busy import MOST_PIECES, BusySource, BusyTimes
-from app.core.changes import TimeChanged
+from app.core.changes import PracticeChanged, TimeChanged
 from app.core.events import PROGRAM
 from app.core.ids import BusySourceId, ProviderId, ResourceId
 from app.core.refusals import InvalidInput, NotFound
@@ -169,8 +169,9 @@ async def test_only_what_differs_is_written_and_published(api: Api) -> None:
     kept = (await stored(api, feed))[1]
     changes = await read(api, feed, [at(TUESDAY, "09:00", "11:00"), late])
     assert isinstance(changes, tuple)
-    (change,) = changes
+    change, edit = changes
     assert isinstance(change, TimeChanged)
+    assert isinstance(edit, PracticeChanged)
     assert (change.claimed_from, change.claimed_until) == at(TUESDAY, "10:00", "11:00")
     assert (await stored(api, feed))[1] == kept
 
