@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from types import TracebackType
 
-BURST_SECONDS: Final = 0.3
+BURST_SECONDS: Final = 0.15
 """What a caller may have spent before they wait: a page asks for several things at once."""
 
 

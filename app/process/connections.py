@@ -25,8 +25,10 @@ counts, and the proxy has to limit its callers.
 
 The event loop accepts one connection in each of its turns, and a turn may serve hundreds of peers.
 So with each connection that it accepts, some more are taken from the kernel's queue: those for
-which there is no place are closed at once, the others are served in turns, one of each network. A
-network that opens hundreds of connections at once delays its own more than those of others.
+which there is no place are closed at once, the others are served in turns, one of each network.
+Where connections are counted by network, each network has `NEW_AT_ONCE` of them served as fast as
+that, and `NEW_PER_SECOND` from then on: a network that opens hundreds of connections at once delays
+its own, not those of others.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from collections import deque
 from contextlib import ExitStack
 from enum import Enum
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -89,29 +92,99 @@ class Awaited(Enum):
     UNREAD = "unread"
 
 
+NEW_AT_ONCE: Final = 20
+NEW_PER_SECOND: Final = 200
+"""New connections of one network that a process serves: a handshake with its first request takes
+one to three milliseconds.
+"""
+
+
 class Turns:
-    """The order in which accepted connections are served: one of each network in every turn of the
-    event loop, first come, first served within the network.
+    """The order in which new connections are served: one of each network in every turn of the event
+    loop, first come, first served within the network. `paced`: no network has more than
+    `NEW_AT_ONCE` served at once, and `NEW_PER_SECOND` after them.
     """
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_interval", "_lines", "_seconds")
 
-    def __init__(self) -> None:
-        self._waiting: dict[str | None, deque[Callable[[], None]]] = {}
+    def __init__(self, *, paced: bool, seconds: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
+        self._interval = 1 / NEW_PER_SECOND if paced else 0.0
+        self._lines: dict[str | None, _Line] = {}
+
+    def __len__(self) -> int:
+        """Networks that are remembered: with connections that wait, or a pace to keep."""
+        return len(self._lines)
 
     def add(self, network: str | None, serve: Callable[[], None]) -> None:
         """Calls it when the network has its turn, not before the next one of the event loop."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self._next)
-        self._waiting.setdefault(network, deque()).append(serve)
+        line = self._line(network)
+        line.waiting.append(serve)
+        if len(line.waiting) == 1:
+            self._schedule(network, line)
 
-    def _next(self) -> None:
-        following = [line.popleft() for line in self._waiting.values()]
-        self._waiting = {network: line for network, line in self._waiting.items() if line}
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._next)
-        for serve in following:
-            serve()
+    def start(self, network: str | None) -> bool:
+        """Whether it is the network's turn now; then one more connection of it counts as served."""
+        if not self._interval:
+            return True
+        line = self._line(network)
+        if line.waiting or self._pause(line) > 0:
+            return False
+        self._count(line)
+        self._schedule(network, line)
+        return True
+
+    def _line(self, network: str | None) -> _Line:
+        line = self._lines.get(network)
+        if line is None:
+            line = self._lines[network] = _Line()
+        return line
+
+    def _count(self, line: _Line) -> None:
+        line.earned_at = max(line.earned_at, self._seconds()) + self._interval
+
+    def _pause(self, line: _Line) -> float:
+        """Until the next connection may be served; 0 or less: now."""
+        return line.earned_at - self._seconds() - (NEW_AT_ONCE - 1) * self._interval
+
+    def _schedule(self, network: str | None, line: _Line) -> None:
+        """The next connection's turn; the end of the line where none waits."""
+        loop = asyncio.get_running_loop()
+        if line.timer is not None:
+            line.timer.cancel()
+        pause = self._pause(line) if line.waiting else line.earned_at - self._seconds()
+        follow = self._next if line.waiting else self._forget
+        if pause > 0:
+            line.timer = loop.call_later(pause, follow, network, line)
+        else:
+            line.timer = loop.call_soon(follow, network, line)
+
+    def _next(self, network: str | None, line: _Line) -> None:
+        if self._pause(line) > 0:  # the timer was early
+            self._schedule(network, line)
+            return
+        serve = line.waiting.popleft()
+        self._count(line)
+        self._schedule(network, line)
+        serve()
+
+    def _forget(self, network: str | None, line: _Line) -> None:
+        if line.earned_at <= self._seconds():
+            del self._lines[network]
+        else:
+            self._schedule(network, line)
+
+
+class _Line:
+    """One network's."""
+
+    __slots__ = ("earned_at", "timer", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[Callable[[], None]] = deque()
+        self.timer: asyncio.Handle | None = None
+        self.earned_at = 0.0
+        """When time has made up for all connections that were served."""
 
 
 class Connections:
@@ -122,7 +195,7 @@ class Connections:
     ) -> None:
         self._total = Places(most)
         self._of_network = Places(most_of_network)
-        self._turns = Turns()
+        self.turns: Final = Turns(paced=most_of_network > 0)
         self.seconds: Final = {
             Awaited.HEAD: settings.header_seconds,
             Awaited.BODY: settings.body_seconds + ANSWER_408_SECONDS,
@@ -173,7 +246,7 @@ class Connections:
             if place is None:
                 accepted.close()
             else:
-                self._turns.add(network, partial(serve, accepted, place))
+                self.turns.add(network, partial(serve, accepted, place))
 
     @property
     def state(self) -> dict[str, object]:
@@ -243,6 +316,11 @@ class Connection:
     def _cut(self, awaited: Awaited) -> None:
         metrics.CONNECTIONS_CUT.labels(awaited.value).inc()
         self._transport.abort()
+
+
+def _resume_reading(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        transport.resume_reading()
 
 
 class _Together:
@@ -329,11 +407,15 @@ class HttpConnection(HttpToolsProtocol):
         connections: Connections = self.app_state[_STATE]
         place = self._place
         if place is None:
-            place = connections.place_of(network_of_peer(transport.get_extra_info("peername")))
+            network = network_of_peer(transport.get_extra_info("peername"))
+            place = connections.place_of(network)
             connections.accept_more(self._listener, self._serve)
-        if place is None:
-            transport.abort()
-            return
+            if place is None:
+                transport.abort()
+                return
+            if not connections.turns.start(network):
+                transport.pause_reading()
+                connections.turns.add(network, partial(_resume_reading, transport))
         super().connection_made(cast("asyncio.Transport", _Together(transport)))
         self.flow = _Pipeline(self.transport, self.pipeline)
         self.watched = Connection(connections, transport, place)

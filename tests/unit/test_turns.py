@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
-from app.process.connections import Connections
+from app.process.connections import NEW_AT_ONCE, NEW_PER_SECOND, Connections, Turns
 from app.settings import ConnectionSettings
 
 ONE, OTHER = "127.0.0.2", "127.0.0.3"
+
+
+class Clock:
+    """In seconds; it does not go by itself."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 async def test_one_connection_of_each_network_is_served_in_every_turn() -> None:
@@ -41,3 +51,42 @@ async def test_one_connection_of_each_network_is_served_in_every_turn() -> None:
             await asyncio.sleep(0)
             in_turns.append(served[before:])
     assert in_turns == [[ONE, OTHER], [ONE], [ONE], []]
+
+
+async def test_a_network_that_opens_many_connections_is_paced_and_others_are_not() -> None:
+    clock = Clock()
+    turns = Turns(paced=True, seconds=clock)
+    served: list[int] = []
+    last = asyncio.Event()
+    for number in range(NEW_AT_ONCE + 2):
+        turns.add(ONE, partial(served.append, number))
+    turns.add(ONE, last.set)
+    for _ in range(NEW_AT_ONCE + 5):
+        await asyncio.sleep(0)
+    assert served == list(range(NEW_AT_ONCE))
+    assert not turns.start(ONE)
+    assert turns.start(OTHER)
+    clock.now += 3.5 / NEW_PER_SECOND
+    await last.wait()
+    assert served == list(range(NEW_AT_ONCE + 2))
+
+
+async def test_a_network_is_forgotten_once_its_pace_allows_as_many_as_at_first() -> None:
+    clock = Clock()
+    turns = Turns(paced=True, seconds=clock)
+    assert turns.start(ONE)
+    assert len(turns) == 1
+    clock.now += 1.5 / NEW_PER_SECOND
+    again = asyncio.Event()
+    turns.add(ONE, again.set)
+    await again.wait()
+    clock.now += 1.5 / NEW_PER_SECOND
+    async with asyncio.timeout(20):
+        while len(turns):  # noqa: ASYNC110 (a timer's end is waited for)
+            await asyncio.sleep(0.001)
+
+
+async def test_without_a_limit_for_networks_every_connection_is_served_at_once() -> None:
+    turns = Turns(paced=False)
+    assert all(turns.start(ONE) for _ in range(10 * NEW_AT_ONCE))
+    assert not len(turns)
