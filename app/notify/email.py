@@ -2,26 +2,27 @@
 into outcomes.
 
 A header holds what it was given and nothing else. Values are cleaned before they become headers,
-and addresses and identifiers are written here rather than folded by the standard library, which
-re-reads what it folds and can split a long name at its comma.
+and headers are written here rather than folded by the standard library, which re-reads what it
+folds and can split a long name at its comma.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from binascii import b2a_qp
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
-from email.headerregistry import Address, AddressHeader
-from email.message import EmailMessage
-from email.policy import EmailPolicy
+from email.headerregistry import Address
 from email.utils import format_datetime
 from enum import StrEnum
 from typing import Final, Protocol, TypeAlias
+from uuid import uuid4
 
 import aiosmtplib
 
@@ -47,7 +48,6 @@ _OUR_SETTINGS: Final = frozenset({530, 534, 535, 538})
 _ENHANCED: Final = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
 # Postfix, Exim, Haraka
 _QUEUED: Final = re.compile(r"\bqueued(?: mail)? as ([A-Za-z0-9._-]{1,64})\b", re.IGNORECASE)
-_LITERAL: Final = frozenset({"subject", "message-id", "list-unsubscribe", "list-unsubscribe-post"})
 # RFC 5322: atoms, which need no quoting
 _PHRASE: Final = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~ ]+")
 
@@ -136,40 +136,6 @@ def message_id(log_id: MessageLogId, domain: str) -> str:
 # ---------------------------------------------------------------- the message
 
 
-class _Policy(EmailPolicy):
-    """SMTP's policy (CRLF, 7 bit), but for headers that must arrive letter by letter."""
-
-    def header_store_parse(self, name: str, value: str) -> tuple[str, str]:
-        if name.lower() not in _LITERAL:
-            return super().header_store_parse(name, value)
-        if "\r" in value or "\n" in value:
-            raise ValueError("A header's value must be a single line.")
-        return name, value  # unparsed: parsing decodes encoded words, and a name may look like one
-
-    def fold(self, name: str, value: str) -> str:
-        written = _written(name, value)
-        return super().fold(name, value) if written is None else f"{name}: {written}\r\n"
-
-    def fold_binary(self, name: str, value: str) -> bytes:
-        written = _written(name, value)
-        return (
-            super().fold_binary(name, value)
-            if written is None
-            else f"{name}: {written}\r\n".encode()
-        )
-
-
-def _written(name: str, value: str) -> str | None:
-    """The header's body as it is written, or None where the standard library writes it well."""
-    if isinstance(value, AddressHeader):
-        return ",\r\n ".join(_written_mailbox(address) for address in value.addresses)
-    if name.lower() == "subject":
-        return _words(value, first_line=len(name))
-    # The others hold no white space: there is nothing to fold at, and an encoded word would break
-    # them.
-    return value if name.lower() in _LITERAL else None
-
-
 def _written_mailbox(address: Address) -> str:
     if not address.display_name:
         return f"<{address.addr_spec}>"
@@ -185,9 +151,6 @@ def _written_mailbox(address: Address) -> str:
 def _words(text: str, *, first_line: int) -> str:
     charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
     return Header(text, charset, header_name="x" * first_line).encode(linesep="\r\n")
-
-
-_POLICY: Final = _Policy(linesep="\r\n", cte_type="7bit")
 
 
 def _mailbox(address: str) -> Mailbox:
@@ -208,7 +171,7 @@ def _named(name: str, address: str) -> Address:
     )
 
 
-def compose(letter: Letter, from_address: str) -> EmailMessage:
+def compose(letter: Letter, from_address: str) -> bytes:
     """The MIME message: text, HTML and calendar as alternatives, and the calendar once more as a
     file.
 
@@ -216,38 +179,68 @@ def compose(letter: Letter, from_address: str) -> EmailMessage:
     and older programs open the file. Raises MalformedAddressError.
     """
     content = letter.content
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = _named(letter.from_name, from_address)
-    message["To"] = _named(letter.to_name, letter.to_address)
+    headers = [
+        ("From", _written_mailbox(_named(letter.from_name, from_address))),
+        ("To", _written_mailbox(_named(letter.to_name, letter.to_address))),
+        ("Subject", _words(plain.one_line(content.subject), first_line=len("Subject"))),
+        ("Date", format_datetime(letter.now)),
+        ("Message-ID", plain.one_line(letter.message_id).replace(" ", "")),
+        ("Auto-Submitted", "auto-generated"),  # RFC 3834: no holiday notice answers this
+        ("MIME-Version", "1.0"),
+    ]
     if letter.reply_to is not None:
-        message["Reply-To"] = _named("", letter.reply_to)
-    message["Subject"] = plain.one_line(content.subject)
-    message["Date"] = format_datetime(letter.now)
-    message["Message-ID"] = plain.one_line(letter.message_id).replace(" ", "")
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notice answers this
+        headers.append(("Reply-To", _written_mailbox(_named("", letter.reply_to))))
     if letter.unsubscribe_url is not None and (link := _link(letter.unsubscribe_url)) is not None:
-        message["List-Unsubscribe"] = f"<{link}>"
+        headers.append(("List-Unsubscribe", f"<{link}>"))
         if link.startswith("https://"):
-            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+            headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))  # RFC 8058
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
+    return head + _body(content)
 
-    message.set_content(content.text, cte="quoted-printable")
-    message.add_alternative(content.html, subtype="html", cte="quoted-printable")
+
+def _body(content: RenderedEmail) -> bytes:
+    """The parts, and the headers that tell of them.
+
+    They are put together here: the standard library takes six milliseconds for a message where this
+    takes a tenth of one. Its codecs write the parts. No part has a boundary in it, since "=_" is
+    neither quoted-printable nor base64.
+    """
+    boundary = f"=_{uuid4().hex}"
+    parts = [
+        _part('text/plain; charset="utf-8"', "quoted-printable", _quoted_printable(content.text)),
+        _part('text/html; charset="utf-8"', "quoted-printable", _quoted_printable(content.html)),
+    ]
     if not content.ics:
-        return message
-    message.add_alternative(
-        content.ics.decode(),
-        subtype="calendar",
-        params={"method": content.method.value},
-        cte="base64",
+        return _multipart("alternative", boundary, parts)
+    calendar = base64.encodebytes(content.ics).replace(b"\n", b"\r\n")
+    method = f'text/calendar; charset="utf-8"; method="{content.method}"'
+    parts.append(_part(method, "base64", calendar))
+    file = _part(
+        'application/ics; name="invite.ics"',
+        'base64\r\nContent-Disposition: attachment; filename="invite.ics"',
+        calendar,
     )
-    message.add_attachment(
-        content.ics,
-        maintype="application",
-        subtype="ics",
-        filename="invite.ics",
-        params={"name": "invite.ics"},
-    )
-    return message
+    alternatives = _multipart("alternative", f"{boundary}_", parts)
+    return _multipart("mixed", boundary, [alternatives, file])
+
+
+def _multipart(subtype: str, boundary: str, parts: Sequence[bytes]) -> bytes:
+    start = f"--{boundary}\r\n".encode()
+    return b"".join((
+        f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'.encode(),
+        *(start + part + b"\r\n" for part in parts),
+        f"--{boundary}--\r\n".encode(),
+    ))  # fmt: skip
+
+
+def _part(content_type: str, encoding: str, body: bytes) -> bytes:
+    head = f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return head.encode() + body
+
+
+def _quoted_printable(text: str) -> bytes:
+    # It ends in a line break, from which the codec learns to write CRLF.
+    return b2a_qp(b"\r\n".join([*text.encode().splitlines(), b""]))
 
 
 def _link(url: str) -> str | None:
@@ -359,7 +352,7 @@ class SmtpSender:
                     return await self._refused(client, refused, "RCPT")
                 progress.is_handing_over = True
                 try:
-                    response = await client.data(message.as_bytes())
+                    response = await client.data(message)
                 except aiosmtplib.SMTPDataError as refused:
                     return await self._refused(client, refused, "DATA")
                 queued = _QUEUED.search(response.message)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from icalendar import Calendar, Event, vCalAddress
-
 from app.core.addresses import mailbox
 from app.core.appointment import AppointmentStatus
 from app.core.ids import AppointmentId, SessionId
 from app.notify import plain
+from app.notify.content_lines import escaped, instant_text, line, quoted
 from app.notify.message import CalendarMethod, MessageFacts, MessageKind, Recipient
 
 PRODUCT: Final = "-//Slotwright//Slotwright//EN"
@@ -48,43 +47,40 @@ def calendar_part(
     method = method_of(facts, kind)
     cancelled = method is CalendarMethod.CANCEL
     session = facts.session
-    event = Event()
-    event.add("uid", uid(facts.appointment_id if session is None else session.id))
-    event.add("sequence", facts.version if session is None else session.version)
-    event.add("dtstamp", facts.now)
-    event.add("dtstart", facts.starts_at if session is None else session.starts_at)
-    event.add("dtend", facts.ends_at if session is None else session.ends_at)
-    event.add("summary", plain.one_line(summary))
-    event.add("description", plain.paragraphs(description, limit=4000))
-    event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
-    event.add("transp", "TRANSPARENT" if cancelled else "OPAQUE")
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        f"PRODID:{PRODUCT}",
+        "CALSCALE:GREGORIAN",
+        f"METHOD:{method}",
+        "BEGIN:VEVENT",
+        f"UID:{uid(facts.appointment_id if session is None else session.id)}",
+        f"SEQUENCE:{facts.version if session is None else session.version}",
+        f"DTSTAMP:{instant_text(facts.now)}",
+        f"DTSTART:{instant_text(facts.starts_at if session is None else session.starts_at)}",
+        f"DTEND:{instant_text(facts.ends_at if session is None else session.ends_at)}",
+        f"SUMMARY:{escaped(plain.one_line(summary))}",
+        f"DESCRIPTION:{escaped(plain.paragraphs(description, limit=4000))}",
+        f"STATUS:{'CANCELLED' if cancelled else 'CONFIRMED'}",
+        f"TRANSP:{'TRANSPARENT' if cancelled else 'OPAQUE'}",
+    ]
     if facts.place is not None:
-        event.add("location", plain.one_line(facts.place.where, limit=1000))
+        lines.append(f"LOCATION:{escaped(plain.one_line(facts.place.where, limit=1000))}")
     url = facts.manage_url or facts.practice.url
     if url is not None:
-        event.add("url", plain.one_line(url, limit=2000))
+        lines.append(f"URL:{plain.one_line(url, limit=2000)}")
     contact = _contact(facts)
     if contact is not None:
-        event.add("contact", plain.one_line(contact, limit=1000))
+        lines.append(f"CONTACT:{escaped(plain.one_line(contact, limit=1000))}")
     organizer = facts.organizer_email and _address(facts.organizer_email, facts.organization_name)
     if organizer:
-        event.add("organizer", organizer)
+        lines.append(f"ORGANIZER{organizer}")
     for email, name in _attendees(facts, recipient):
         attendee = _address(email, name)
-        if attendee is None:
-            continue
-        attendee.params["role"] = "REQ-PARTICIPANT"
-        attendee.params["partstat"] = "ACCEPTED"
-        attendee.params["rsvp"] = "FALSE"
-        event.add("attendee", attendee)
-
-    calendar = Calendar()
-    calendar.add("prodid", PRODUCT)
-    calendar.add("version", "2.0")
-    calendar.add("calscale", "GREGORIAN")
-    calendar.add("method", method.value)
-    calendar.add_component(event)
-    return calendar.to_ical(), method
+        if attendee is not None:
+            lines.append(f"ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT=ACCEPTED;RSVP=FALSE{attendee}")
+    lines += ("END:VEVENT", "END:VCALENDAR")
+    return b"".join(map(line, lines)), method
 
 
 def _contact(facts: MessageFacts) -> str | None:
@@ -109,11 +105,10 @@ def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str
     return [(email, name) for email, name in shown if email is not None]
 
 
-def _address(email: str, name: str | None) -> vCalAddress | None:
+def _address(email: str, name: str | None) -> str | None:
+    """The name as a parameter, and the address; None where no mail can be written to it."""
     found = mailbox(email)
     if found is None:
         return None
-    address = vCalAddress(found.uri)
-    if name is not None:
-        address.params["cn"] = plain.one_line(name)
-    return address
+    named = "" if name is None else f";CN={quoted(plain.one_line(name))}"
+    return f"{named}:{found.uri}"

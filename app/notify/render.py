@@ -296,7 +296,7 @@ def _words(
         "when_brief": when.brief,
         "zone": when.zone,
     }
-    said = _phrasebook(words, speech)
+    said = _phrasebooks()[speech.language]
     if terms is not None:
         words["policy"] = str(said["policy"](free_until, late_fee, terms.is_late))
     if facts.seats is not None and not facts.is_about_session:
@@ -320,12 +320,9 @@ def _phone(facts: MessageFacts) -> str | None:
     return None if facts.practice.phone is None else phone_text(facts.practice.phone)
 
 
-def _phrasebook(words: overrides.Words, speech: Speech) -> dict[str, Any]:
-    return vars(_environment().get_template(f"{speech.language}.j2").make_module(dict(words)))
-
-
 def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phrases:
-    book = _phrasebook(words, speech)
+    template = _environment().get_template(f"{speech.language}.j2")
+    book = vars(template.make_module(dict(words)))
     kind_name = "reminder" if kind in REMINDERS else kind.value.lower()
     return _Phrases(
         subject=book[f"{kind_name}_subject"](),
@@ -354,7 +351,7 @@ class CalendarWords:
     """
 
     def __init__(self, language: str) -> None:
-        self._book = _calendar_books()[language]
+        self._book = _phrasebooks()[language]
 
     def visit(
         self, service: str | None, *, contact: str | None, provider: str, seats: int | None
@@ -382,8 +379,8 @@ class CalendarWords:
 
 
 @cache
-def _calendar_books() -> dict[str, dict[str, Any]]:
-    """The phrasebooks, of which only the phrases with arguments and the labels are used."""
+def _phrasebooks() -> dict[str, dict[str, Any]]:
+    """By language, without words: for the phrases that are made of arguments only, and labels."""
     nothing: dict[str, object] = dict.fromkeys(overrides.WORDS)
     return {
         language: vars(_environment().get_template(f"{language}.j2").make_module(nothing))

@@ -103,9 +103,7 @@ async def test_a_letter_arrives_as_it_was_written(tls: TlsMode, certificate: Cer
     assert received.mail_from == "no-reply@salon.example"
     assert received.rcpt_tos == [ADDRESS]
     assert isinstance(received.content, bytes)
-    assert _body(received.content) == _body(
-        email.compose(letter, "no-reply@salon.example").as_bytes()
-    )
+    assert _body(received.content) == _body(email.compose(letter, "no-reply@salon.example"))
     assert (
         message_from_bytes(received.content, policy=policy.default)["Message-ID"]
         == letter.message_id

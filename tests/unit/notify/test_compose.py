@@ -38,7 +38,7 @@ def a_letter(**changes: Any) -> Letter:  # noqa: ANN401 - any of its fields
 
 
 def _received(letter: Letter) -> tuple[EmailMessage, bytes]:
-    wire = email.compose(letter, FROM).as_bytes()
+    wire = email.compose(letter, FROM)
     message = message_from_bytes(wire, policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message, wire
@@ -64,6 +64,22 @@ def test_a_message_has_the_parts_that_mail_programs_look_for() -> None:
     assert wire.isascii()
     assert max(map(len, wire.split(b"\r\n"))) <= 998
     assert b"\n" not in wire.replace(b"\r\n", b"")
+
+
+@given(text=st.text(alphabet=st.one_of(st.characters(codec="utf-8"), st.sampled_from("\r\n .=é"))))
+@example(text="no line break at the end")
+@example(text="white space at the end \t\n.\n..\n" + "long " * 40 + "\n" + "é" * 200)
+@example(text="--=_0\n\n--=_0--\r\rContent-Type: text/html")
+def test_words_arrive_as_they_were_written(text: str) -> None:
+    """Whatever an organization's own templates say; only line breaks become CRLF."""
+    content = replace(a_letter().content, text=text, html=text)
+    message, wire = _received(a_letter(content=content))
+    plain_text, html = list(message.walk())[2:4]
+    for part in (plain_text, html):
+        received = part.get_payload(decode=True)
+        assert isinstance(received, bytes)
+        assert received.splitlines() == text.encode().splitlines()
+    assert max(map(len, wire.split(b"\r\n"))) <= 998
 
 
 def test_the_calendar_method_is_the_messages() -> None:
@@ -185,7 +201,7 @@ def test_international_domains_travel_in_ascii() -> None:
 
 def test_every_header_names_the_domain_that_was_meant() -> None:
     letter = a_letter(to_address="kim@faß.de", reply_to="desk@βόλος.gr")
-    wire = email.compose(letter, "no-reply@xn--fa-hia.de").as_bytes()
+    wire = email.compose(letter, "no-reply@xn--fa-hia.de")
     message = message_from_bytes(wire, policy=policy.default)
     assert message["To"].addresses[0].addr_spec == "kim@xn--fa-hia.de"
     assert message["From"].addresses[0].addr_spec == "no-reply@xn--fa-hia.de"
