@@ -21,7 +21,7 @@ from app.store.sql import query
 from tests.benchmarks import world as worlds
 from tests.benchmarks.clients import Load, load, once, request
 from tests.benchmarks.rows import Row
-from tests.benchmarks.versions import Comparison, Version
+from tests.benchmarks.versions import Comparison, Version, make_providers
 
 CLIENTS = 16
 ROUNDS = 5
@@ -206,6 +206,12 @@ async def _rows_read(world: worlds.World, provider: ProviderId) -> int:
 # ---------------------------------------------------------------- against another version
 
 NEXT = "{ providers(first: 100) { nodes { nextAvailableSlot { startsAt } } } }"
+NEXT_OF_MANY = (
+    "query ($ids: [ID!]) { nextAvailableSlots(providerIds: $ids) { startsAt provider { id } } }"
+)
+MANY = 500
+_many: dict[str, tuple[str, ...]] = {}
+"""The providers of each version, by its name."""
 ROUND_SECONDS = 1.5
 
 
@@ -242,6 +248,17 @@ async def _next_slots(version: Version, _number: int) -> Load:
     return await load(version.port, iter([request(NEXT)] * 5), clients=1)
 
 
+async def _next_of_many(version: Version, number: int) -> Load:
+    """The ten earliest slots over `MANY` providers; the first round makes those that are not there
+    yet.
+    """
+    if not number:
+        missing = range(worlds.PROVIDERS + 1, MANY + 1)
+        _many[version.name] = version.providers + await make_providers(version, missing)
+    wanted = request(NEXT_OF_MANY, ids=_many[version.name])
+    return await load(version.port, iter([wanted] * 5), clients=1)
+
+
 COMPARISONS = (
     Comparison(what="a provider's week, cached, 16 clients", take=_cached_week),
     Comparison(what="{ viewer { role } }, 16 clients", take=_viewer),
@@ -249,6 +266,8 @@ COMPARISONS = (
     Comparison(what="100 providers × 7 days, cached", take=_cached_hundred),
     Comparison(what="a month, `days { date slotCount }`, cold", take=_cold_months),
     Comparison(what="100 providers' next slots, cached", take=_next_slots),
+    # The last one, since it makes more providers.
+    Comparison(what=f"`nextAvailableSlots` over {MANY} providers, cached", take=_next_of_many),
 )
 
 

@@ -14,7 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -225,21 +233,27 @@ async def _command(folder: Path, environment: Mapping[str, str], *arguments: str
 
 async def _peopled(version: Version) -> Version:
     """The providers of `worlds.world`, made over HTTP."""
-    numbers = iter(range(1, worlds.PROVIDERS + 1))
-    made: dict[int, str] = {}
-
-    async def make() -> None:
-        for number in numbers:
-            wanted = request(CREATE_PROVIDER, token=version.token, input=_provider(number))
-            answer: dict[str, Any] = await once(version.port, wanted)
-            made[number] = answer["data"]["answer"]["id"]
-
-    await asyncio.gather(*(make() for _ in range(MADE_AT_ONCE)))
+    providers = await make_providers(version, range(1, worlds.PROVIDERS + 1))
     # As it does in production, PostgreSQL knows its tables.
     connection = await asyncpg.connect(version.environment["DATABASE_URL"])
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
-    return replace(version, providers=tuple(made[number] for number in sorted(made)))
+    return replace(version, providers=providers)
+
+
+async def make_providers(version: Version, wanted: Iterable[int]) -> tuple[str, ...]:
+    """Providers of these numbers, by their ids."""
+    numbers = iter(wanted)
+    made: dict[int, str] = {}
+
+    async def make() -> None:
+        for number in numbers:
+            body = request(CREATE_PROVIDER, token=version.token, input=_provider(number))
+            answer: dict[str, Any] = await once(version.port, body)
+            made[number] = answer["data"]["answer"]["id"]
+
+    await asyncio.gather(*(make() for _ in range(MADE_AT_ONCE)))
+    return tuple(made[number] for number in sorted(made))
 
 
 def _provider(number: int) -> dict[str, object]:

@@ -40,6 +40,10 @@ NEXT_SLOTS = """
     }
 """
 
+HOLD = """
+    mutation ($input: HoldSlotInput!) { answer: holdSlot(input: $input) { ... on Hold { expiresAt } } }
+"""
+
 SET_EXCEPTION = """
     mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }
 """
@@ -360,6 +364,45 @@ async def test_the_earliest_slots_over_many_providers_come_in_order_of_start(api
     assert await found(first=1, serviceId=quick["id"]) == [("ben", "01-12T09:30")]
     for first in (0, 101, -1, None):
         assert (await api.send(NEXT_SLOTS, first=first)).codes == ["BAD_USER_INPUT"]
+
+
+async def test_the_earliest_slots_that_were_given_before_follow_every_change_and_the_clock(
+    api: Api,
+) -> None:
+    """They are given again only while nothing has changed: asked thrice, they come from memory."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "11:00"))
+    ben = await a_provider(api, weeklyHours=weekly("09:00", "10:00"), minNoticeMinutes=60)
+
+    async def found() -> list[tuple[str, str]]:
+        slots = [
+            (await api.ask(NEXT_SLOTS, first=3, providerIds=[ada["id"], ben["id"]]))[
+                "nextAvailableSlots"
+            ]
+            for _ in range(3)
+        ]
+        assert slots == [slots[0]] * 3
+        return sorted(
+            ("ada" if slot["providerId"] == ada["id"] else "ben", slot["startsAt"][5:16])
+            for slot in slots[0]
+        )
+
+    first = ("ada", "01-12T09:00")
+    assert await found() == [first, ("ada", "01-12T10:00"), ("ben", "01-12T09:00")]
+    wish = {
+        "providerId": ada["id"],
+        "startsAt": "2026-01-12T09:00:00Z",
+        "idempotencyKey": "hold",
+    }
+    hold = (await api.ask(HOLD, input=wish))["answer"]
+    assert first not in await found()
+    api.clock.set(hold["expiresAt"])
+    assert first in await found(), "at the very instant"
+    api.clock.set("2026-01-12T08:30Z")
+    assert ("ben", "01-12T09:00") not in await found(), "the notice has begun"
+    await an_appointment(api, ada, "2026-01-12T09:00Z")
+    assert first not in await found()
+    await an_exception(api, ada, "2026-01-12")
+    assert await found() == [("ada", "01-13T09:00"), ("ada", "01-13T10:00"), ("ben", "01-13T09:00")]
 
 
 async def test_the_earliest_slots_cross_from_one_stretch_of_dates_into_the_next(api: Api) -> None:

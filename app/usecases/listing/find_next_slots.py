@@ -4,7 +4,6 @@ wish.
 
 from __future__ import annotations
 
-import heapq
 from bisect import bisect_left
 from datetime import timedelta
 from itertools import chain
@@ -24,6 +23,7 @@ from app.core.zones import (
     minute_of,
 )
 from app.free_times.read import FreeDays, bookable_days, read_free_days
+from app.usecases.listing.dates import circumstances_of
 from app.usecases.listing.list_moves import MoveQuestion, Moves, find_moves
 from app.usecases.listing.list_service import (
     FoundSlot,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.zones import Minute
     from app.free_times.read import Answer
+    from app.free_times.shared import Stamp
     from app.usecases.resources import Resources
 
 ALTERNATIVES_WITHIN: Final = (timedelta(days=3), timedelta(days=31))
@@ -62,14 +63,13 @@ async def next_slots(
     found: dict[Party, OfferedSlot] = {}
     open_questions = list(dict.fromkeys(wanted))
     leading: dict[ServiceParty, Calendar] = {}
-    async for stretch in _stretches(resources, organization_id, open_questions, after):
-        for key, answer in stretch.found.items():
-            calendar = answer.calendar
+    async for stretch in _stretches(resources, organization_id, open_questions, after, count=1):
+        for key, (calendar, starts) in stretch.found.items():
             if calendar.service is not None and not calendar.is_plain:
                 leading[ServiceParty(calendar.service.id, (key.provider_id,))] = calendar
                 open_questions.remove(key)
-            elif (start := stretch.first(key)) is not None:
-                found[key] = OfferedSlot(calendar, start)
+            elif starts:
+                found[key] = OfferedSlot(calendar, starts[0])
                 open_questions.remove(key)
     if leading:
         next_ones = await next_of_services(resources, organization_id, list(leading), after)
@@ -97,22 +97,35 @@ async def earliest_slots(
     found: list[FoundSlot] = []
     known: dict[ProviderId, Calendar] = {}
     questions = [Party(provider_id, service_id) for provider_id in dict.fromkeys(provider_ids)]
-    async for stretch in _stretches(resources, organization_id, questions, after):
-        known |= {key.provider_id: answer.calendar for key, answer in stretch.found.items()}
+    async for stretch in _stretches(resources, organization_id, questions, after, count=count):
+        known |= {key.provider_id: first.calendar for key, first in stretch.found.items()}
         if service_id is not None and not all(each.is_plain for each in known.values()):
             found = await earliest_of_service(
                 resources, organization_id, service_id, after=after, count=count, leads=known.keys()
             )
             return found, known
-        fresh = (
-            FoundSlot(minute, key.provider_id)
-            for key in stretch.found
-            for minute in stretch.starts(key)
-        )
-        found = heapq.nsmallest(count, {*found, *fresh})
+        found = _earliest(found, stretch.found, count)
         if len(found) == count and found[-1].start < stretch.complete_until:
             break
     return found, known
+
+
+def _earliest(
+    before: Sequence[FoundSlot], found: Mapping[Party, _FirstStarts], count: int
+) -> list[FoundSlot]:
+    """The `count` earliest of these, those of the same start by the provider's id."""
+    lists = [each.starts for each in found.values()]
+    minutes = sorted(chain([each.start for each in before], *lists))[:count]
+    latest = minutes[-1] if minutes else 0
+    # Numbers are compared much faster than ids, and often everybody is free at the same start.
+    slots = [(each.start, each.provider_id.int, each.provider_id) for each in before]
+    slots += [
+        (start, key.provider_id.int, key.provider_id)
+        for key, first in found.items()
+        for start in first.starts
+        if start <= latest
+    ]
+    return [FoundSlot(start, provider_id) for start, _, provider_id in sorted(slots)[:count]]
 
 
 Bookable: TypeAlias = "tuple[Iterable[Minute], Callable[[Minute], OfferedSlot]]"
@@ -229,6 +242,7 @@ async def _days(
     wanted: Sequence[Party],
     first: date,
     last: date,
+    stamps: Mapping[ProviderId, Stamp] | None = None,
 ) -> dict[Party, Answer]:
     """The same dates of each provider, each in its own zone."""
     return await read_free_days(
@@ -239,68 +253,125 @@ async def _days(
         first,
         last,
         lambda _zone: (first, last),
+        stamps,
     )
 
 
+class _FirstStarts(NamedTuple):
+    """The first bookable starts of a provider on some dates, ascending."""
+
+    calendar: Calendar
+    starts: tuple[Minute, ...]
+
+
+class _FirstStartsQuestion(NamedTuple):
+    """The first starts at or after an instant (None: now), `most` of them at most."""
+
+    party: Party
+    first: date
+    last: date
+    after: datetime | None
+    most: int
+
+
 class _Stretch(NamedTuple):
-    """Free days of some dates. Bookable starts count from `earliest` on; before `complete_until`,
-    none is missing.
-    """
+    """What each provider has on some dates; before `complete_until` no date is missing."""
 
-    found: Mapping[Party, FreeDays[Calendar]]
-    now: datetime
-    earliest: Minute
+    found: Mapping[Party, _FirstStarts]
     complete_until: Minute
-
-    def starts(self, key: Party) -> list[Minute]:
-        """The bookable starts, date by date."""
-        return [
-            minute
-            for minutes in bookable_days(self.found[key], self.now).values()
-            for minute in minutes
-            if minute >= self.earliest
-        ]
-
-    def first(self, key: Party) -> Minute | None:
-        """The first of `starts`, without computing those of the dates around it."""
-        found = self.found[key]
-        for day, free in found.days.items():
-            if max(free.stretches[1::3], default=0) <= self.earliest:
-                continue
-            starts = bookable_days(found._replace(days={day: free}), self.now)[day]
-            at = bisect_left(starts, self.earliest)
-            if at < len(starts):
-                return starts[at]
-        return None
 
 
 async def _stretches(
     resources: Resources,
     organization_id: OrganizationId,
-    questions: Sequence[Party],
+    parties: Sequence[Party],
     after: datetime | None,
+    *,
+    count: int,
 ) -> AsyncIterator[_Stretch]:
-    """Look ahead in growing stretches of dates.
+    """Look ahead in growing stretches of dates, of each of which `count` starts matter.
 
-    The caller may take questions out of the list that it gave, once they are answered. Ends at the
+    The caller may take parties out of the list that it gave, once they are answered. Ends at the
     horizon of the most patient rules.
     """
     now = resources.clock()
     begin = max(now, after) if after else now
-    earliest = minute_at_or_after(begin)
     # A day early, because the provider's date may still be the one before.
     for first, last in stretches_from(begin.date() - timedelta(days=1)):
-        if not questions:
+        if not parties:
             return
-        answers = await _days(resources, organization_id, questions, first, last)
-        if any(isinstance(answer, TemporarilyUnavailable) for answer in answers.values()):
-            raise TooMuchToDoError
-        found = {key: answer for key, answer in answers.items() if isinstance(answer, FreeDays)}
+        questions = [_FirstStartsQuestion(each, first, last, after, count) for each in parties]
+        found = await _first_starts(resources, organization_id, questions, now)
         # The next stretch begins a day later in every zone; what it can add starts after the last
         # date's last minute.
-        yield _Stretch(found, now, earliest, complete_until=day_number(last) * DAY_MINUTES)
+        yield _Stretch(found, complete_until=day_number(last) * DAY_MINUTES)
         horizon = last_bookable_date(
-            (answer.calendar for key, answer in found.items() if key in questions), now
+            (each.calendar for key, each in found.items() if key in parties), now
         )
         if horizon is None or last >= horizon:
             return
+
+
+async def _first_starts(
+    resources: Resources,
+    organization_id: OrganizationId,
+    questions: Sequence[_FirstStartsQuestion],
+    now: datetime,
+) -> dict[Party, _FirstStarts]:
+    """The answers for those that exist, all questions being about the same dates. What this process
+    has answered before is given again while the provider's stamp stands and the minute lasts.
+    """
+    listings = resources.accelerator.listings
+    asked_before = [each for each in questions if (organization_id, each) in listings]
+    stamps = await resources.accelerator.shared.stamps(
+        organization_id, [each.party.provider_id for each in asked_before]
+    )
+    found: dict[Party, _FirstStarts] = {}
+    circumstances = circumstances_of(now)
+    for each in asked_before:
+        stamp = stamps.get(each.party.provider_id)
+        if stamp is not None:
+            known = listings.find((organization_id, each), (stamp, *circumstances))
+            if known is not None:
+                found[each.party] = known
+    left = {each.party: each for each in questions if each.party not in found}
+    if not left:
+        return found
+    first, last = questions[0].first, questions[0].last
+    answers = await _days(resources, organization_id, list(left), first, last, stamps)
+    for party, answer in answers.items():
+        if isinstance(answer, TemporarilyUnavailable):
+            raise TooMuchToDoError
+        if not isinstance(answer, FreeDays):
+            continue
+        question = left[party]
+        starts = _starts_from(answer, now, question)
+        found[party] = _FirstStarts(answer.calendar, starts)
+        if answer.stamp is not None and answer.fresh_seconds > 0 and not answer.has_holds:
+            listings.keep(
+                (organization_id, question),
+                (answer.stamp, *circumstances),
+                found[party],
+                seconds=answer.fresh_seconds,
+                size_bytes=400 + 40 * len(starts),
+            )
+    return found
+
+
+def _starts_from(
+    found: FreeDays[Calendar], now: datetime, question: _FirstStartsQuestion
+) -> tuple[Minute, ...]:
+    """Dates are computed one after the other, until there are enough starts."""
+    earliest = minute_at_or_after(max(now, question.after) if question.after else now)
+    count = question.most
+    starts: list[Minute] = []
+    for day, free in found.days.items():
+        if max(free.stretches[1::3], default=0) <= earliest:
+            continue
+        # Where clocks are turned back past midnight, a date has starts before the last ones of the
+        # date before.
+        if len(starts) >= count and min(free.stretches[::3]) > starts[count - 1]:
+            break
+        several = bookable_days(found._replace(days={day: free}), now)[day]
+        starts = sorted(starts + list(several[bisect_left(several, earliest) :]))
+    return tuple(starts[:count])
