@@ -57,6 +57,16 @@ WHERE organization_id = $1 AND id = ANY($2);
             AND known.line LIKE ALL (ARRAY(SELECT '% ' || word || '%' FROM unnest(search_words($16)) AS typed (word)))
     ));
 
+-- fragment: starts_within
+-- The appointments that start from $7, inclusive, to $8, exclusive, in lists of another order: by no index.
+($7::timestamptz IS NULL OR appointment.starts_at >= $7)
+    AND ($8::timestamptz IS NULL OR appointment.starts_at < $8);
+
+-- fragment: on_page_by_creation
+-- The appointments of a page in the order of (created_at, id): strictly between two cursors; null ones bound nothing.
+(created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
+    AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'));
+
 -- name: appointments_of_organization_forward :many
 -- A page of all the organization's appointments in the order of (starts_at, id).
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text
@@ -80,8 +90,8 @@ ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
 
 -- name: appointments_of_subjects_forward :many
--- The same page of the appointments of each of these providers and resources, those that a provider leads and others, in
--- the order of (starts_at, id).
+-- The same page of the appointments of each of these providers, resources and services, those that a provider leads and
+-- others, in the order of (starts_at, id).
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
 SELECT wanted.wanted_id, page.*
 FROM unnest($17::uuid[]) AS wanted (wanted_id)
@@ -93,6 +103,17 @@ CROSS JOIN LATERAL (
             FROM appointment
             WHERE organization_id = $1
                 AND provider_id = wanted.wanted_id
+                AND {{on_page_by_start}}
+                AND {{is_wanted}}
+            ORDER BY starts_at, id
+            LIMIT $6::integer
+        )
+        UNION ALL
+        (
+            SELECT {{appointment_columns}}
+            FROM appointment
+            WHERE organization_id = $1
+                AND service_id = wanted.wanted_id
                 AND {{on_page_by_start}}
                 AND {{is_wanted}}
             ORDER BY starts_at, id
@@ -133,6 +154,17 @@ CROSS JOIN LATERAL (
             FROM appointment
             WHERE organization_id = $1
                 AND provider_id = wanted.wanted_id
+                AND {{on_page_by_start}}
+                AND {{is_wanted}}
+            ORDER BY starts_at DESC, id DESC
+            LIMIT $6::integer
+        )
+        UNION ALL
+        (
+            SELECT {{appointment_columns}}
+            FROM appointment
+            WHERE organization_id = $1
+                AND service_id = wanted.wanted_id
                 AND {{on_page_by_start}}
                 AND {{is_wanted}}
             ORDER BY starts_at DESC, id DESC
@@ -200,10 +232,8 @@ ORDER BY page.starts_at DESC, page.id DESC;
 SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1
-    AND (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND starts_at < coalesce($8::timestamptz, 'infinity')
+    AND {{on_page_by_creation}}
+    AND {{starts_within}}
     AND {{is_wanted}}
 ORDER BY created_at, id
 LIMIT $6::integer;
@@ -214,10 +244,8 @@ LIMIT $6::integer;
 SELECT {{appointment_columns}}
 FROM appointment
 WHERE organization_id = $1
-    AND (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-    AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
-    AND starts_at >= coalesce($7::timestamptz, '-infinity')
-    AND starts_at < coalesce($8::timestamptz, 'infinity')
+    AND {{on_page_by_creation}}
+    AND {{starts_within}}
     AND {{is_wanted}}
 ORDER BY created_at DESC, id DESC
 LIMIT $6::integer;
@@ -240,8 +268,7 @@ CROSS JOIN LATERAL (
         -- All that the customer has are read and sorted: without this the list of the whole organization might be read.
         OFFSET 0
     ) AS theirs
-    WHERE (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-        AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    WHERE {{on_page_by_creation}}
     ORDER BY created_at, id
     LIMIT $6::integer
 ) AS page
@@ -265,10 +292,231 @@ CROSS JOIN LATERAL (
         -- All that the customer has are read and sorted: without this the list of the whole organization might be read.
         OFFSET 0
     ) AS theirs
-    WHERE (created_at, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
-        AND (created_at, id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+    WHERE {{on_page_by_creation}}
     ORDER BY created_at DESC, id DESC
     LIMIT $6::integer
+) AS page
+ORDER BY page.created_at DESC, page.id DESC;
+
+-- name: appointments_of_people_forward :many
+-- A page of the appointments of all these customers together, in the order of (starts_at, id): their keys are read from the
+-- index, and then the rows as far as the page goes.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT page.*
+FROM (
+    SELECT theirs.id, theirs.starts_at
+    FROM unnest($17::uuid[]) AS wanted (wanted_id)
+    CROSS JOIN LATERAL (
+        SELECT id, starts_at
+        FROM appointment
+        WHERE organization_id = $1
+            AND customer_id = wanted.wanted_id
+            AND {{on_page_by_start}}
+        -- Entered for each customer.
+        OFFSET 0
+    ) AS theirs
+    ORDER BY theirs.starts_at, theirs.id
+) AS key
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1 AND id = key.id AND {{is_wanted}}
+    -- Read one after the other, until the page is full.
+    OFFSET 0
+) AS page
+ORDER BY key.starts_at, key.id
+LIMIT $6::integer;
+
+-- name: appointments_of_people_backward :many
+-- The same list from its other end: its last appointments, in descending order.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT page.*
+FROM (
+    SELECT theirs.id, theirs.starts_at
+    FROM unnest($17::uuid[]) AS wanted (wanted_id)
+    CROSS JOIN LATERAL (
+        SELECT id, starts_at
+        FROM appointment
+        WHERE organization_id = $1
+            AND customer_id = wanted.wanted_id
+            AND {{on_page_by_start}}
+        -- Entered for each customer.
+        OFFSET 0
+    ) AS theirs
+    ORDER BY theirs.starts_at DESC, theirs.id DESC
+) AS key
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1 AND id = key.id AND {{is_wanted}}
+    -- Read one after the other, until the page is full.
+    OFFSET 0
+) AS page
+ORDER BY key.starts_at DESC, key.id DESC
+LIMIT $6::integer;
+
+-- name: appointments_of_many_people_forward :many
+-- The same for so many customers that fewer entries are read in the organization's order, where each names its customer.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT page.*
+FROM (
+    SELECT id, starts_at
+    FROM appointment
+    WHERE organization_id = $1
+        AND {{on_page_by_start}}
+        -- Of no use for entering the index by customer, and one table for all, whatever the plan.
+        AND (customer_id IN (SELECT unnest($17::uuid[]))) IS TRUE
+    ORDER BY starts_at, id
+    OFFSET 0
+) AS key
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1 AND id = key.id AND {{is_wanted}}
+    -- Read one after the other, until the page is full.
+    OFFSET 0
+) AS page
+ORDER BY key.starts_at, key.id
+LIMIT $6::integer;
+
+-- name: appointments_of_many_people_backward :many
+-- The same list from its other end: its last appointments, in descending order.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT page.*
+FROM (
+    SELECT id, starts_at
+    FROM appointment
+    WHERE organization_id = $1
+        AND {{on_page_by_start}}
+        -- Of no use for entering the index by customer, and one table for all, whatever the plan.
+        AND (customer_id IN (SELECT unnest($17::uuid[]))) IS TRUE
+    ORDER BY starts_at DESC, id DESC
+    OFFSET 0
+) AS key
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1 AND id = key.id AND {{is_wanted}}
+    -- Read one after the other, until the page is full.
+    OFFSET 0
+) AS page
+ORDER BY key.starts_at DESC, key.id DESC
+LIMIT $6::integer;
+
+-- name: appointments_of_subjects_by_creation_forward :many
+-- A page of the appointments of all these providers, resources and services together, in the order of (created_at, id).
+-- Where they have more than $18, the organization's list is read as far as the page goes.
+-- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[], few integer
+WITH theirs AS MATERIALIZED (
+    SELECT each.id, each.created_at
+    FROM unnest($17::uuid[]) AS wanted (wanted_id)
+    CROSS JOIN LATERAL (
+        SELECT id, created_at
+        FROM appointment
+        WHERE organization_id = $1 AND provider_id = wanted.wanted_id
+        UNION ALL
+        SELECT id, created_at
+        FROM appointment
+        WHERE organization_id = $1 AND service_id = wanted.wanted_id
+        UNION ALL
+        SELECT taken.appointment_id, (
+            SELECT created_at FROM appointment WHERE organization_id = $1 AND id = taken.appointment_id
+        )
+        FROM appointment_subject AS taken
+        WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
+    ) AS each
+    LIMIT $18::integer + 1
+)
+SELECT page.*
+FROM (
+    (
+        SELECT found.*
+        FROM (
+            SELECT DISTINCT created_at, id
+            FROM theirs
+            WHERE (SELECT count(*) FROM theirs) <= $18 AND {{on_page_by_creation}}
+            ORDER BY created_at, id
+        ) AS key
+        CROSS JOIN LATERAL (
+            SELECT {{appointment_columns}}
+            FROM appointment
+            WHERE organization_id = $1 AND id = key.id AND {{starts_within}} AND {{is_wanted}}
+            -- Read one after the other, until the page is full.
+            OFFSET 0
+        ) AS found
+        ORDER BY key.created_at, key.id
+        LIMIT $6::integer
+    )
+    UNION ALL
+    (
+        SELECT {{appointment_columns}}
+        FROM appointment
+        WHERE organization_id = $1
+            AND (SELECT count(*) FROM theirs) > $18
+            AND {{on_page_by_creation}}
+            AND {{starts_within}}
+            AND {{is_wanted}}
+        ORDER BY created_at, id
+        LIMIT $6::integer
+    )
+) AS page
+ORDER BY page.created_at, page.id;
+
+-- name: appointments_of_subjects_by_creation_backward :many
+-- The same list from its other end: its last appointments, in descending order.
+-- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[], few integer
+WITH theirs AS MATERIALIZED (
+    SELECT each.id, each.created_at
+    FROM unnest($17::uuid[]) AS wanted (wanted_id)
+    CROSS JOIN LATERAL (
+        SELECT id, created_at
+        FROM appointment
+        WHERE organization_id = $1 AND provider_id = wanted.wanted_id
+        UNION ALL
+        SELECT id, created_at
+        FROM appointment
+        WHERE organization_id = $1 AND service_id = wanted.wanted_id
+        UNION ALL
+        SELECT taken.appointment_id, (
+            SELECT created_at FROM appointment WHERE organization_id = $1 AND id = taken.appointment_id
+        )
+        FROM appointment_subject AS taken
+        WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
+    ) AS each
+    LIMIT $18::integer + 1
+)
+SELECT page.*
+FROM (
+    (
+        SELECT found.*
+        FROM (
+            SELECT DISTINCT created_at, id
+            FROM theirs
+            WHERE (SELECT count(*) FROM theirs) <= $18 AND {{on_page_by_creation}}
+            ORDER BY created_at DESC, id DESC
+        ) AS key
+        CROSS JOIN LATERAL (
+            SELECT {{appointment_columns}}
+            FROM appointment
+            WHERE organization_id = $1 AND id = key.id AND {{starts_within}} AND {{is_wanted}}
+            -- Read one after the other, until the page is full.
+            OFFSET 0
+        ) AS found
+        ORDER BY key.created_at DESC, key.id DESC
+        LIMIT $6::integer
+    )
+    UNION ALL
+    (
+        SELECT {{appointment_columns}}
+        FROM appointment
+        WHERE organization_id = $1
+            AND (SELECT count(*) FROM theirs) > $18
+            AND {{on_page_by_creation}}
+            AND {{starts_within}}
+            AND {{is_wanted}}
+        ORDER BY created_at DESC, id DESC
+        LIMIT $6::integer
+    )
 ) AS page
 ORDER BY page.created_at DESC, page.id DESC;
 
@@ -297,6 +545,16 @@ CROSS JOIN LATERAL (
         FROM appointment
         WHERE organization_id = $1
             AND provider_id = wanted.wanted_id
+            AND {{on_page_by_start}}
+            AND {{is_wanted}}
+        LIMIT $6::integer
+    )
+    UNION ALL
+    (
+        SELECT id
+        FROM appointment
+        WHERE organization_id = $1
+            AND service_id = wanted.wanted_id
             AND {{on_page_by_start}}
             AND {{is_wanted}}
         LIMIT $6::integer

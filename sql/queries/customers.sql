@@ -73,8 +73,8 @@ WHERE person.is_own OR visit.contact_name IS NOT NULL;
 
 -- fragment: people_found
 -- A reader's customers who have, for each word of a text ($3), a word that begins so; all of them where the text has no
--- words. The key is entered at the word that the fewest have, which is looked for only so far as that is cheap; a page goes
--- on at the word of its cursor. Somebody with several words that begin so counts at the first of them in the alphabet.
+-- words. The key is entered at the longest word that few have, or else at the longest; a page goes on at the word of
+-- its cursor. Somebody with several words that begin so counts at the first of them in the alphabet.
 SELECT each.line, each.customer_id
 FROM (
     -- One bound on each side: of two, the index is entered at the wrong one.
@@ -87,17 +87,33 @@ FROM (
         SELECT coalesce((
             SELECT word
             FROM unnest(search_words($3)) AS typed (word)
+            WHERE starts_with(coalesce($4::text, $6::text, ''), word)
+            ORDER BY length(word) DESC
+            LIMIT 1
+        ), (
+            -- One word after the other is looked at, until one is found that few have.
+            SELECT typed.word
+            FROM (
+                SELECT word, length(word) AS letters
+                FROM unnest(search_words($3)) AS each_typed (word)
+                ORDER BY letters DESC, word
+            ) AS typed
             CROSS JOIN LATERAL (
                 SELECT count(*) AS total
                 FROM (
                     SELECT
                     FROM customer_word
-                    WHERE organization_id = $1 AND reader_id = $2 AND line >= word AND line < word || chr(1114111)
-                    LIMIT 100
+                    WHERE organization_id = $1 AND reader_id = $2
+                        AND line >= typed.word AND line < typed.word || chr(1114111)
+                    -- As many as a page of the index holds.
+                    LIMIT 32
                 ) AS few
             ) AS having_it
-            ORDER BY starts_with(coalesce($4::text, $6::text, ''), word) DESC, having_it.total, length(word) DESC, word
+            WHERE having_it.total < 32
+            ORDER BY typed.letters DESC, typed.word
             LIMIT 1
+        ), (
+            SELECT word FROM unnest(search_words($3)) AS typed (word) ORDER BY length(word) DESC, word LIMIT 1
         ), ' ') COLLATE "C" AS start
         OFFSET 0
     ) AS found
