@@ -41,13 +41,15 @@ WHERE organization_id = $1 AND id = ANY($2);
 -- fragment: is_wanted
 -- The appointments in these states, for these services, with these providers, resources and customers; null ones bound
 -- nothing. $14 is the provider who looks, and sees their own. $16 has words of the customer, as the reader $15 knows them.
-($9::text[] IS NULL OR appointment.status = ANY($9))
-    AND ($10::uuid[] IS NULL OR appointment.service_id = ANY($10))
-    AND ($11::uuid[] IS NULL OR appointment.provider_id = ANY($11) OR appointment.provider_ids && $11)
-    AND ($12::uuid[] IS NULL OR appointment.resource_ids && $12)
-    AND ($13::uuid[] IS NULL OR appointment.customer_id = ANY($13))
-    AND ($14::uuid IS NULL OR appointment.provider_id = $14 OR appointment.provider_ids @> ARRAY[$14])
-    AND ($16::text IS NULL OR EXISTS (
+-- Cases, since a plan for any parameters takes half of the rows to meet one; an OR is taken to be met by next to none, and
+-- then all rows are sorted for a page.
+CASE WHEN $9::text[] IS NULL THEN true ELSE appointment.status = ANY($9) END
+    AND CASE WHEN $10::uuid[] IS NULL THEN true ELSE appointment.service_id = ANY($10) END
+    AND CASE WHEN $11::uuid[] IS NULL THEN true ELSE appointment.provider_id = ANY($11) OR appointment.provider_ids && $11 END
+    AND CASE WHEN $12::uuid[] IS NULL THEN true ELSE appointment.resource_ids && $12 END
+    AND CASE WHEN $13::uuid[] IS NULL THEN true ELSE appointment.customer_id = ANY($13) END
+    AND CASE WHEN $14::uuid IS NULL THEN true ELSE appointment.provider_id = $14 OR appointment.provider_ids @> ARRAY[$14] END
+    AND CASE WHEN $16::text IS NULL THEN true ELSE EXISTS (
         SELECT
         FROM customer_word AS known
         WHERE known.organization_id = $1
@@ -55,12 +57,12 @@ WHERE organization_id = $1 AND id = ANY($2);
             AND known.customer_id = appointment.customer_id
             AND starts_with(known.line, ' ')
             AND known.line LIKE ALL (ARRAY(SELECT '% ' || word || '%' FROM unnest(search_words($16)) AS typed (word)))
-    ));
+    ) END;
 
 -- fragment: starts_within
 -- The appointments that start from $7, inclusive, to $8, exclusive, in lists of another order: by no index.
-($7::timestamptz IS NULL OR appointment.starts_at >= $7)
-    AND ($8::timestamptz IS NULL OR appointment.starts_at < $8);
+CASE WHEN $7::timestamptz IS NULL THEN true ELSE appointment.starts_at >= $7 END
+    AND CASE WHEN $8::timestamptz IS NULL THEN true ELSE appointment.starts_at < $8 END;
 
 -- fragment: on_page_by_creation
 -- The appointments of a page in the order of (created_at, id): strictly between two cursors; null ones bound nothing.
