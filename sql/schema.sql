@@ -1327,7 +1327,9 @@ CREATE INDEX webhook_deleted ON public.webhook USING btree (deleted_at) WHERE (d
 
 CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (occurred_at);
 
-CREATE INDEX webhook_delivery_due ON public.webhook_delivery USING btree (organization_id, webhook_id, next_attempt_at) WHERE (status = 'PENDING'::text);
+CREATE INDEX webhook_delivery_by_hand ON public.webhook_delivery USING btree (organization_id, webhook_id, next_attempt_at, id) WHERE ((status = 'PENDING'::text) AND by_hand);
+
+CREATE INDEX webhook_delivery_in_order ON public.webhook_delivery USING btree (organization_id, webhook_id, next_attempt_at, epoch, transaction_id, event_id) WHERE (status = 'PENDING'::text);
 
 CREATE INDEX webhook_delivery_log ON public.webhook_delivery USING btree (organization_id, webhook_id, id);
 

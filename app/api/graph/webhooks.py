@@ -72,8 +72,9 @@ class Delivery(Node):
         description="When the last try ended; null before the first."
     )
     next_attempt_at: datetime | None = strawberry.field(
-        description="From when on it is tried again; null where it is not. It may take longer: an "
-        "event waits for earlier ones of its subject, and a receiver that fails gets a rest."
+        description="From when on it is tried; null where it is not, and while it waits for an "
+        "earlier event of its subject that was not tried yet. It may take longer: a receiver that "
+        "fails gets a rest."
     )
     response_status: int | None = strawberry.field(
         description="The HTTP status of the last answer; null where there was none."
