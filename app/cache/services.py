@@ -2,7 +2,7 @@
 one.
 
 A hint: a wish for one of their providers is then chosen for at once, instead of after a try that
-finds out; of those with seats, a standing session is looked for first; and where nothing is left to
+finds out; of those with seats, an active session is looked for first; and where nothing is left to
 choose, it is not looked for without locks. Either way books the same, so nothing has to be
 invalidated.
 """

@@ -1,11 +1,11 @@
--- fragment: standing_columns
--- The columns of `standing`, as `_standing` reads them: arrays in parallel, of the parties and of the claims.
+-- fragment: active_session_columns
+-- The columns of an active session, as `_session` reads them: arrays in parallel, of the parties and of the claims.
 session.id, session.service_id, session.provider_id, session.provider_ids, session.resource_ids,
 coalesce(party.seats, '{}') AS party_seats, coalesce(party.expiries, '{}') AS party_expiries,
 coalesce(taken.subject_ids, '{}') AS claim_subject_ids, coalesce(taken.minutes, '{}') AS claim_minutes,
 coalesce(taken.expiries, '{}') AS claim_expiries;
 
--- fragment: standing
+-- fragment: active_session
 -- Sessions, each with the parties that have seats in it, those of expired holds among them, and its active claims. $2 is an
 -- appointment whose party is left out.
 session
@@ -30,14 +30,14 @@ CROSS JOIN LATERAL (
     WHERE claim.organization_id = $1 AND claim.session_id = session.id AND claim.active
 ) AS taken;
 
--- name: standing_sessions :many
+-- name: active_sessions :many
 -- The sessions of these services that have not ended and start between two instants, from inclusive to exclusive; with the
 -- number of seats that the service has now. Those with the same start are in the service's order of their leads.
 -- params: organization_id uuid, without_appointment_id uuid, service_ids uuid[], from_start timestamptz, until_start timestamptz
-SELECT {{standing_columns}}, (
+SELECT {{active_session_columns}}, (
         SELECT service.seats FROM service WHERE service.organization_id = $1 AND service.id = session.service_id
     ) AS seats_now
-FROM {{standing}}
+FROM {{active_session}}
 WHERE session.organization_id = $1 AND session.service_id = ANY($3) AND session.ended_at IS NULL
     AND session.starts_at >= $4 AND session.starts_at < $5
 ORDER BY session.starts_at, (
@@ -50,8 +50,8 @@ ORDER BY session.starts_at, (
 -- name: sessions_by_id :many
 -- Those of these sessions that have not ended.
 -- params: organization_id uuid, without_appointment_id uuid, ids uuid[]
-SELECT {{standing_columns}}
-FROM {{standing}}
+SELECT {{active_session_columns}}
+FROM {{active_session}}
 WHERE session.organization_id = $1 AND session.id = ANY($3) AND session.ended_at IS NULL;
 
 -- name: sessions_for_update :many
@@ -59,8 +59,8 @@ WHERE session.organization_id = $1 AND session.id = ANY($3) AND session.ended_at
 -- until the transaction ends: who sits in them changes one after the other. Locked in one order, so that there is no
 -- deadlock.
 -- params: organization_id uuid, without_appointment_id uuid, service_id uuid, starts_at timestamptz, ids uuid[]
-SELECT {{standing_columns}}
-FROM {{standing}}
+SELECT {{active_session_columns}}
+FROM {{active_session}}
 WHERE session.organization_id = $1 AND session.ended_at IS NULL
     AND (session.id = ANY($5) OR (session.service_id = $3 AND session.starts_at = $4))
 ORDER BY session.id

@@ -164,7 +164,7 @@ def _offered_row(slot: OfferedSlot, time_zone: str | None) -> Row:
     listed = None
     if at is not None:
         duration = calendar.rules.duration_minutes
-        listed = ListedStarts(leads={}, duration_minutes=duration, standing={start: at})
+        listed = ListedStarts(leads={}, duration_minutes=duration, joinable={start: at})
     [row] = slot_rows(calendar, [start], time_zone or calendar.provider.time_zone, listed)
     return row
 
