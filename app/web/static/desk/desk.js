@@ -194,7 +194,7 @@ function render() {
     if (!practice || !shown.date) return;
     const now = { view: view(), ...span(), zone: practice.zone, columns: practice.columnsFor(agenda.visits), agenda };
     if (view() !== "list") grid.show(now);
-    showList($("list"), now, (block) => openBlock(desk, block));
+    showList($("list"), now, { open: (block) => openBlock(desk, block), away: ({ subject, timeOff }) => openAway(desk, { column: subject.id, timeOff }) });
     $("freshness").textContent = t(agenda.live ? "live_agenda" : "not_live");
     $("freshness").classList.toggle("live", agenda.live);
   });
