@@ -615,7 +615,7 @@ class Start:
 
     def is_staffed(self) -> bool:
         """Whether there are enough providers for a lead. The reasons of the only provider who is
-        named are told apart, so whether they can lead plays no part.
+        named are given separately, so whether they can lead plays no part.
         """
         leads = self._named if len(self._named) == 1 else self._leads()
         return any(self._providers(each) is not None for each in leads)

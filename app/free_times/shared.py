@@ -176,7 +176,7 @@ class Counts:
     outages: int = 0
     """Redis did not answer, or not in time."""
     invalidations_lost: int = 0
-    """Something changed, and Redis could not be told: an old list may live on for a minute."""
+    """Something changed, and Redis could not be reached: an old list may be shown for a minute."""
     refused: int = 0
     """Too much to compute."""
 

@@ -448,7 +448,7 @@ async def record_health(tx: Transaction, held: Leased, health: Health) -> None:
 async def switch_off(
     tx: Transaction, held: Leased, reason: DisabledReason, *, notice_due_at: datetime
 ) -> bool:
-    """Switch it off, and have the administrators told; False where the lease is lost, or it is
+    """Switch it off, with a notice to the administrators; False where the lease is lost, or it is
     off.
     """
     off = await _SWITCH_OFF.exec(
@@ -486,7 +486,7 @@ class Notice:
 async def notices_due(
     on: Executor, *, real_now: datetime, batch_size: int
 ) -> list[tuple[OrganizationId, WebhookId]]:
-    """Whose administrators are to be told now; of all organizations."""
+    """Those of all organizations whose administrators are to be notified now."""
     return [
         (OrganizationId(row["organization_id"]), WebhookId(row["id"]))
         for row in await _NOTICES.many(on, real_now, batch_size)

@@ -28,7 +28,7 @@ let practice = null;
 let grid = null;
 const shown = readAddress();
 
-/** What every dialog gets: whom to ask, what is known, and how to tell what came of it. */
+/** What every dialog gets: the API, the data, and how to report what was done. */
 const desk = { api, agenda, get practice() { return practice; }, get zone() { return practice.zone; }, done, reload, shown };
 desk.stranded = new Stranded(desk);
 listenToSearch(desk);
