@@ -67,7 +67,7 @@ _OF_THE_START: Final = _GRID | {
     UnbookableReason.TOO_SHORT_NOTICE,
     UnbookableReason.BEYOND_HORIZON,
 }
-"""What plays no part in a move that keeps the start."""
+"""Reasons that play no part in a move that keeps the start."""
 _NO_SEATS: Final = frozenset({UnbookableReason.NO_SEATS_LEFT})
 _LIMIT: Final = frozenset({UnbookableReason.LIMIT_REACHED})
 

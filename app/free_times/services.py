@@ -127,7 +127,7 @@ async def read_service_days(
 def known_offering(
     accelerator: Accelerator, organization_id: OrganizationId, service_id: ServiceId
 ) -> Offering | None:
-    """What this process has read of the service, be it still true or not."""
+    """What this process has read of the service; it may be outdated."""
     known = accelerator.calendars.find(organization_id, service_id)
     return None if known is None else known.calendar
 

@@ -103,7 +103,7 @@ class ProviderRulebook:
 @dataclass(slots=True, kw_only=True)
 class ServiceDay:
     """A date of a service, as it was read: the free days of all that a visit could take which hold
-    the date's instants. What it shows is computed again only when time may have changed it.
+    the date's instants. Its content is computed again only when time may have changed it.
     """
 
     day: date

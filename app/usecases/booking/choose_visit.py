@@ -832,7 +832,7 @@ def _sight(
     """What was decided on, as it is written."""
     wanted, needs = choices.wanted, choices.needs
     joins = visit.session if isinstance(visit, Join) else None
-    # Who is in a session that is joined was not chosen for this party.
+    # The providers of a joined session were not chosen for this party.
     is_assigned = joins is None and len(wanted.named) < len(visit.providers)
     session_id = None if joins is None else joins.id
     if joins is None and needs.seats > 1:

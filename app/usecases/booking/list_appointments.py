@@ -2,8 +2,8 @@
 reception and administrators; by any of the filters, in any of the orders.
 
 Where people, or few providers, resources or services are named, their own lists are read, each as
-far as the page goes, and merged; otherwise the organization's list is read. What is listed is the
-same.
+far as the page goes, and merged; otherwise the organization's list is read. Both give the same
+page.
 """
 
 from __future__ import annotations

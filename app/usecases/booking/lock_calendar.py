@@ -118,7 +118,7 @@ class Retry(Enum):
     TAKES_MORE = auto()
     """A visit of this service takes more than one provider, or seats."""
     OVERTAKEN = auto()
-    """What was chosen before can't be had any more, or others took it at this very moment."""
+    """The choice is no longer available, or others took it at this very moment."""
 
 
 async def lock_and_look(

@@ -117,7 +117,7 @@ export class Grid {
       ...blocksOf(agenda.visits).map((block) => this.#event(block, known)).filter(({ resourceIds }) => resourceIds.length),
     ];
     this.#draw(events);
-    // What has changed is drawn afresh, in a microtask: the focus returns before the next key.
+    // Changed elements are redrawn in a microtask: the focus returns before the next key.
     const refocus = () => focused && document.activeElement === document.body && this.focus(focused);
     queueMicrotask(refocus);
     requestAnimationFrame(refocus);

@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import * as times from "../times.js";
 import { t } from "../words.js";
 
-/** Which rule a reason belongs to. What is booked can't be set aside by anybody. */
+/** Which rule a reason belongs to. Nobody can set existing bookings aside. */
 const RULES = {
   OUTSIDE_HOURS: "HOURS", BREAK: "HOURS", EXCEPTION: "HOURS", TIME_OFF: "HOURS", DOES_NOT_FIT: "HOURS",
   NOT_ON_GRID: "GRID", TOO_SHORT_NOTICE: "NOTICE", BEYOND_HORIZON: "HORIZON", LIMIT_REACHED: "LIMITS", CUSTOMER_BUSY: "LIMITS",
