@@ -40,8 +40,8 @@ WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL
 FOR UPDATE;
 
 -- name: update_webhook :exec
--- New settings, and a receiver that is not known to fail. Whoever delivers to it stops, and what is under way is tried
--- again: it may have gone to the address before.
+-- New settings, and a receiver that is not known to fail. A worker that delivers to it stops, and
+-- what is under way is tried again: it may have gone to the address before.
 -- params: organization_id uuid, id uuid, url text, types text[], is_active boolean, disabled_reason text
 UPDATE webhook
 SET url = $3, types = $4, is_active = $5, disabled_reason = $6, lease = lease + 1, lease_until = '-infinity', failures = 0,
@@ -49,7 +49,8 @@ SET url = $3, types = $4, is_active = $5, disabled_reason = $6, lease = lease + 
 WHERE organization_id = $1 AND id = $2;
 
 -- name: catch_up_webhook :exec
--- A webhook that is switched on goes on where it stopped, or after what happened before an instant, whichever is later.
+-- A webhook that is switched on goes on where it stopped, or after what happened before an instant,
+-- whichever is later.
 -- params: organization_id uuid, id uuid, happened_before timestamptz
 UPDATE webhook
 SET epoch = passed.epoch, transaction_id = passed.transaction_id, event_id = passed.id
@@ -65,14 +66,16 @@ WHERE webhook.organization_id = $1
     AND (webhook.epoch, webhook.transaction_id, webhook.event_id) < (passed.epoch, passed.transaction_id, passed.id);
 
 -- name: expire_deliveries :exec
--- Deliveries that waited while their webhook was off, of what happened before an instant, have failed.
+-- Deliveries that waited while their webhook was off, of what happened before an instant, have
+-- failed.
 -- params: organization_id uuid, webhook_id uuid, happened_before timestamptz, problem text
 UPDATE webhook_delivery
 SET status = 'FAILED', next_attempt_at = NULL, problem = $4
 WHERE organization_id = $1 AND webhook_id = $2 AND status = 'PENDING' AND occurred_at < $3;
 
 -- fragment: waits_for_nothing
--- A delivery waits, but no earlier one of its subject is pending any more: that one did not end by a try.
+-- A delivery waits, but no earlier one of its subject is pending any more: that one did not end by
+-- a try.
 webhook_delivery.status = 'PENDING'
     AND webhook_delivery.next_attempt_at = 'infinity'
     AND NOT EXISTS (
@@ -163,8 +166,9 @@ JOIN webhook
 WHERE webhook_delivery.organization_id = $1 AND webhook_delivery.id = ANY($2);
 
 -- name: redeliver :exec
--- Send it again now. One that has ended is tried once; one that failed and is to be tried again is tried earlier, and goes on
--- as before; one that was not tried yet keeps its place. No row for an unknown one, and for one of a deleted webhook.
+-- Send it again now. One that has ended is tried once; one that failed and is to be tried again is
+-- tried earlier, and goes on as before; one that was not tried yet keeps its place. No row for an
+-- unknown one, and for one of a deleted webhook.
 -- params: organization_id uuid, id uuid, real_now timestamptz
 UPDATE webhook_delivery
 SET by_hand = by_hand OR status <> 'PENDING', status = 'PENDING',
@@ -174,9 +178,10 @@ WHERE organization_id = $1
     AND webhook_id IN (SELECT webhook.id FROM webhook WHERE webhook.organization_id = $1 AND webhook.deleted_at IS NULL);
 
 -- name: insert_deliveries :exec
--- These events, later than all before, are to be delivered to a webhook, each under a delivery of its own. One waits while
--- the one before it of its subject is undelivered: until some time after the first try of that one, or without an end where
--- that one was not tried yet. What is sent by hand neither waits nor holds back.
+-- These events, later than all before, are to be delivered to a webhook, each under a delivery of
+-- its own. One waits while the one before it of its subject is undelivered: until some time after
+-- the first try of that one, or without an end where that one was not tried yet. What is sent by
+-- hand neither waits nor holds back.
 -- params: organization_id uuid, webhook_id uuid, ids uuid[], event_ids uuid[], due_at timestamptz, by_hand boolean, holds_back interval
 INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_id, epoch, transaction_id, subject_id, occurred_at,
     next_attempt_at, by_hand)
@@ -208,8 +213,9 @@ CROSS JOIN unnest($3::uuid[], $4::uuid[]) AS new (id, event_id)
 WHERE event.organization_id = $1 AND event.id = ANY($4) AND event.id = new.event_id;
 
 -- name: webhooks_to_do :many
--- The webhooks that something can be done for and that nobody has a lease on: those that work first, and of those the one
--- that was served longest ago. A receiver that rests gets only what is sent by hand. Nothing is locked.
+-- The webhooks that something can be done for and that nobody has a lease on: those that work
+-- first, and of those the one that was served longest ago. A receiver that rests gets only what is
+-- sent by hand. Nothing is locked.
 -- params: real_now timestamptz, batch_size integer
 -- scope: all organizations
 SELECT webhook.organization_id, webhook.id, webhook.failures > 0 AS is_failing
@@ -266,7 +272,8 @@ WHERE organization_id = $1 AND id = $2 AND lease_until <= $3 AND deleted_at IS N
 RETURNING {{leased_webhook}};
 
 -- name: renew_lease :maybe
--- Go on delivering to a webhook, with its settings as they are now; no row where the lease is somebody else's by now.
+-- Go on delivering to a webhook, with its settings as they are now; no row where the lease is
+-- somebody else's by now.
 -- params: organization_id uuid, id uuid, lease bigint, lease_until timestamptz
 UPDATE webhook
 SET lease_until = $4
@@ -288,8 +295,8 @@ SET epoch = $4, transaction_id = $5, event_id = $6
 WHERE organization_id = $1 AND id = $2 AND lease = $3;
 
 -- name: ready_deliveries :many
--- What a webhook gets now, longest due first, except for what is under way. Read from the index in this order, so that a
--- backlog costs nothing.
+-- What a webhook gets now, longest due first, except for what is under way. Read from the index in
+-- this order, so that a backlog costs nothing.
 -- params: organization_id uuid, webhook_id uuid, real_now timestamptz, under_way uuid[], batch_size integer
 SELECT {{delivery_columns}}
 FROM (
@@ -307,7 +314,8 @@ JOIN event ON event.organization_id = $1 AND event.id = webhook_delivery.event_i
 ORDER BY webhook_delivery.next_attempt_at, event.epoch, event.transaction_id, event.id;
 
 -- name: ready_by_hand :many
--- The same of what is sent by hand: a webhook that is off, or whose receiver rests, gets nothing else.
+-- The same of what is sent by hand: a webhook that is off, or whose receiver rests, gets nothing
+-- else.
 -- params: organization_id uuid, webhook_id uuid, real_now timestamptz, under_way uuid[], batch_size integer
 SELECT {{delivery_columns}}
 FROM (
@@ -347,8 +355,9 @@ WHERE webhook_delivery.organization_id = $1
     AND webhook_delivery.status = 'PENDING';
 
 -- name: release_next :exec
--- After these tries of a webhook, the next delivery of each subject is due: now, where the one before it has ended; else some
--- time after the first try of that one. One that was tried itself is not changed.
+-- After these tries of a webhook, the next delivery of each subject is due: now, where the one
+-- before it has ended; else some time after the first try of that one. One that was tried itself is
+-- not changed.
 -- params: organization_id uuid, webhook_id uuid, ids uuid[], real_now timestamptz, holds_back interval
 UPDATE webhook_delivery
 SET next_attempt_at = released.due_at
@@ -383,15 +392,16 @@ SET failures = $4, failing_since = $5, failure_counted_at = $6, rests_until = $7
 WHERE organization_id = $1 AND id = $2 AND lease = $3;
 
 -- name: switch_off_webhook :exec
--- The program switches a webhook off, and the administrators are to be told. No row where the lease is somebody else's by
--- now, or it is off already.
+-- The program switches a webhook off, and a notice to the administrators is due. No row where the
+-- lease is somebody else's by now, or it is off already.
 -- params: organization_id uuid, id uuid, lease bigint, disabled_reason text, notice_due_at timestamptz
 UPDATE webhook
 SET is_active = false, disabled_reason = $4, notice_due_at = $5, notice_attempts = 0
 WHERE organization_id = $1 AND id = $2 AND lease = $3 AND is_active;
 
 -- name: notices_due :many
--- Webhooks that were switched off and whose administrators are to be told now. Nothing is locked.
+-- Webhooks that were switched off and whose administrators are to be notified now. Nothing is
+-- locked.
 -- params: real_now timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id
@@ -401,7 +411,8 @@ ORDER BY notice_due_at
 LIMIT $2::integer;
 
 -- name: claim_notice :maybe
--- Tell the administrators now; if that fails, again at this time. No row where somebody else does.
+-- Notify the administrators now; if that fails, again at this time. No row where somebody else
+-- does.
 -- params: organization_id uuid, id uuid, real_now timestamptz, next_try_at timestamptz
 UPDATE webhook
 SET notice_due_at = $4, notice_attempts = notice_attempts + 1
@@ -409,15 +420,15 @@ WHERE organization_id = $1 AND id = $2 AND notice_due_at <= $3
 RETURNING url, disabled_reason, failure_counted_at, notice_attempts;
 
 -- name: close_notice :exec
--- The administrators were told, or can't be.
+-- The administrators were notified, or can't be.
 -- params: organization_id uuid, id uuid, attempts integer
 UPDATE webhook
 SET notice_due_at = NULL
 WHERE organization_id = $1 AND id = $2 AND notice_attempts = $3;
 
 -- name: webhook_lag :one
--- When the oldest event happened that an active webhook whose receiver works has not got a delivery of, and how many
--- active webhooks fail.
+-- When the oldest event happened that an active webhook whose receiver works has not got a delivery
+-- of, and how many active webhooks fail.
 -- params: none
 -- scope: all organizations
 SELECT
@@ -470,7 +481,8 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: purge_webhooks :one
--- Delete a batch of deleted webhooks that have no deliveries any more, and return how many there were.
+-- Delete a batch of deleted webhooks that have no deliveries any more, and return how many there
+-- were.
 -- params: batch_size integer
 -- scope: all organizations
 WITH gone AS (
