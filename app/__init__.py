@@ -1,3 +1,3 @@
-"""Slotwright: headless appointment scheduling. Each package's docstring says what it may do."""
+"""Slotwright: appointment scheduling without a head. What each floor may do is said on its door."""
 
 __version__ = "0.1.0"

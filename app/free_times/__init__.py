@@ -55,7 +55,9 @@ whose rules say the shapes, then one for its resources, and last its sessions, w
 Each step asks for everything at once, so neither round trips nor statements grow with the number of
 subjects. A listing of services first looks at all stamps in one round trip: under those, nothing
 that this process has kept is asked for again. The listing itself is a sweep over the days, and is
-kept as a whole, `listings`, under the stamps of everybody and everything that it was made of.
+kept as a whole, `listings`, under the stamps of everybody and everything that it was made of. So
+are a provider's first starts, and the bytes of whole answers that are made of nothing else
+(`app.api.edge.kept_answers`).
 
 What limits go through: the visits that they count are parts of the provider's calendar like any
 other, on all dates of the periods that a question touches, looked at and computed with its free

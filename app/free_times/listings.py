@@ -1,12 +1,12 @@
-"""Listings: whole answers of this process, each true in the minute that it was made for and under
-the stamps of all whose times it is made of. They are given again without reading or computing
-anything.
+"""Listings: answers of this process, each true in the minute that it was made for and under the
+stamps of all whose times it is made of. They are given again without reading or computing anything:
+lists of starts, the first starts of a provider, and whole answers to operations as they were sent.
 """
 
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from app.weighted_cache import WeightedCache
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 Listing = TypeVar("Listing")
 
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""Some 1,500 weeks, with their lists as they were shown before."""
+"""Some 1,500 weeks, with their lists as they were shown before; with whole answers some 1,000."""
 
 
-class _Kept(NamedTuple):
-    circumstances: Hashable
+class Kept(NamedTuple, Generic[Listing]):
+    """A listing, and the circumstances under which it is true until then, by `time.monotonic`."""
+
+    circumstances: tuple[Hashable, ...]
     until: float
-    listing: Any
+    listing: Listing
     bytes: int
 
 
@@ -32,7 +34,7 @@ class Listings(Generic[Listing]):
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept: WeightedCache[Hashable, _Kept] = WeightedCache(
+        self._kept: WeightedCache[Hashable, Kept[Listing]] = WeightedCache(
             "listings",
             most_bytes=MOST_BYTES,
             weigh=lambda _question, kept: 900 + kept.bytes,
@@ -43,18 +45,29 @@ class Listings(Generic[Listing]):
         """Whether there is one, be it still true or not."""
         return question in self._kept
 
-    def find(self, question: Hashable, circumstances: Hashable) -> Listing | None:
+    def peek(self, question: Hashable) -> Listing | None:
+        """The listing, be it still true or not."""
+        kept = self._kept.get(question)
+        return None if kept is None else kept.listing
+
+    def find(self, question: Hashable, circumstances: tuple[Hashable, ...]) -> Listing | None:
         """The listing, if it was made under the same circumstances and its time is not over."""
+        kept = self.find_kept(question, circumstances)
+        return None if kept is None else kept.listing
+
+    def find_kept(
+        self, question: Hashable, circumstances: tuple[Hashable, ...]
+    ) -> Kept[Listing] | None:
+        """As `find`, with what says that it is true."""
         kept = self._kept.get(question)
         if kept is None or kept.circumstances != circumstances or monotonic() >= kept.until:
             return None
-        listing: Listing = kept.listing
-        return listing
+        return kept
 
     def keep(
         self,
         question: Hashable,
-        circumstances: Hashable,
+        circumstances: tuple[Hashable, ...],
         listing: Listing,
         *,
         seconds: float,
@@ -64,4 +77,4 @@ class Listings(Generic[Listing]):
         listing keeps alive, now and later.
         """
         until = monotonic() + seconds
-        self._kept.put(question, _Kept(circumstances, until, listing, size_bytes))
+        self._kept.put(question, Kept(circumstances, until, listing, size_bytes))

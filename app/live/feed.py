@@ -201,7 +201,7 @@ class Feed:
         try:
             await self._send(by_organization)
         except BROKEN_REDIS as outage:
-            self.counts.unpublished += 1
+            self.counts.untold += 1
             self._redis.breaker.trip(outage)
             _log.warning("could not publish a change to other processes: %s", describe(outage))
             self._unsent.update(by_organization)
@@ -215,7 +215,7 @@ class Feed:
             await pipeline.execute()
 
     async def _resend(self) -> None:
-        """Sends other processes a message, once Redis accepts it, that they missed changes."""
+        """Tells other processes, once Redis accepts it, that they missed changes and must read."""
         failures = 0
         try:
             while self._unsent:

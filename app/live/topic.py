@@ -82,7 +82,7 @@ class Content(NamedTuple):
         return ListedStarts(
             leads=dict(zip(self.starts, leads, strict=True)),
             duration_minutes=self.duration_minutes,
-            joinable=dict(zip(self.starts, self.at, strict=False)),
+            standing=dict(zip(self.starts, self.at, strict=False)),
         )
 
 

@@ -19,6 +19,7 @@ from app.api.edge.disconnects import Disconnects
 from app.api.edge.headers import SecureHeaders
 from app.api.edge.health import health_routes
 from app.api.edge.identify import caller_of, viewer_of
+from app.api.edge.kept_answers import KeptAnswers
 from app.api.edge.proxies import TrustedProxies
 from app.api.edge.throttle import Throttle
 from app.api.edge.watching import watch_with
@@ -126,6 +127,7 @@ def create_app(
         metrics.SOCKETS.set(endpoint.open_sockets)
         metrics.STREAMS.set(endpoint.open_streams)
 
+    kept = KeptAnswers(lambda: opened[0])
     try:
         endpoint = GraphQLEndpoint(
             build_schema(plain=settings.plain_executor),
@@ -139,6 +141,8 @@ def create_app(
                 answer_bytes=settings.limits.answer_kib * 1024,
             ),
             plain=settings.plain_executor,
+            find_body=kept.find,
+            keep_body=kept.keep,
             ide=pages.graphiql_page if settings.graphiql else None,
             introspection=settings.introspection,
             name_caller=caller_of,

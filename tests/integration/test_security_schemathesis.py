@@ -73,7 +73,7 @@ def register_scalars(world: World) -> None:
         "+4930901820",
         "EUR",
         "en",
-        world.upcoming["manageToken"],
+        world.standing["manageToken"],
         "\u202e",
         "",
     ]

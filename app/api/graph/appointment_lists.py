@@ -35,8 +35,7 @@ class AppointmentListQuery:
 
     @strawberry.field(
         description="The viewer's own appointments: a customer's, a provider's, or all of the "
-        "organization's for reception and administrators. Only those that match all "
-        "arguments."
+        "organization's for reception and administrators. Those for which all that is given holds."
     )
     async def appointments(  # noqa: PLR0917  its filters, and the four arguments of a page
         self,

@@ -113,8 +113,7 @@ class Provider(Node):
         description="How many days ahead bookings are taken."
     )
     is_archived: bool = strawberry.field(
-        description="Whether they are archived: they can't be booked any more; existing bookings "
-        "stay."
+        description="Whether they take no new visit, and keep what is booked."
     )
 
     @classmethod
@@ -141,9 +140,7 @@ class Provider(Node):
             return None
         return cls.of(provider)
 
-    @strawberry.field(
-        description="What customers should know about them; plain text, lines allowed."
-    )
+    @strawberry.field(description="What customers should know of them; plain text, lines allowed.")
     def description(self) -> str | None:
         """As set."""
         return self.row.description
@@ -232,8 +229,8 @@ class Provider(Node):
         return await exceptions_of(info, self.row.id, from_, to)
 
     @strawberry.field(
-        description="Their time off that touches the dates from…to, inclusive, in order. Staff "
-        "only."
+        description="When they are away, in order: all that has a reading on the dates from…to, "
+        "inclusive. Staff only."
     )
     async def time_off(
         self, info: Info, from_: FromDate = None, to: ToDate = None
@@ -286,7 +283,7 @@ class Provider(Node):
             last=to,
             time_zone=time_zone,
         )
-        return cast("Shown", info.context.loaders.availability(question, availability_result))
+        return cast("Shown", info.context.availability(question, availability_result))
 
     @strawberry.field(
         description="The first bookable slot at or after `after` (default: now); localStart in "
@@ -487,7 +484,7 @@ class ProviderQuery:
         id: Annotated[strawberry.ID, strawberry.argument(description="Which.")],
     ) -> Provider | None:
         """Batched."""
-        found = await info.context.loaders.find_provider(provider_key(id))
+        found = await info.context.find_provider(provider_key(id))
         return Provider.found(found, info.context.viewer)
 
     @strawberry.field(description="The organization's providers, by name.")

@@ -109,8 +109,9 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.core.webhooks import Delivery, Webhook
     from app.core.zones import Interval
+    from app.free_times.listings import Kept
     from app.free_times.shared import Stamp
-    from app.usecases.listing.list_availability import Listed
+    from app.usecases.listing.list_availability import FreeTimes, Listed
     from app.usecases.resources import Resources
 
 Key = TypeVar("Key")
@@ -230,14 +231,14 @@ class Loaders:
         self.customer = loaders.customer
         self.service = loaders.service
 
-    async def find_provider(self, provider_id: ProviderId) -> Provider | None:
+    async def known_provider(self, provider_id: ProviderId) -> tuple[Provider, Stamp] | None:
         """From what is known, where a stamp vouches for it: questions for stamps gather by
-        themselves; else by statement.
+        themselves.
         """
-        known = await known_providers(
-            self._resources, self._organization_id, [provider_id], self._stamps
-        )
-        return known.get(provider_id) or await self.provider.load(provider_id)
+        seen: dict[ProviderId, Stamp] = {}
+        known = await known_providers(self._resources, self._organization_id, [provider_id], seen)
+        self._stamps |= seen
+        return (known[provider_id], seen[provider_id]) if provider_id in known else None
 
     @cached_property
     def service(self) -> Loader[ServiceId, Service | None]:
@@ -377,15 +378,16 @@ class Loaders:
     def next_of_service(self) -> Loader[NextServiceQuestion, NextStart | None]:
         return Loader(partial(_next_of_services, self._resources, self._organization_id))
 
+    def known_listing(self, question: SlotQuestion) -> Kept[FreeTimes] | None:
+        """A known answer that is still true, as this operation sees it."""
+        return known_listing(self._resources, self._organization_id, question, self._stamps)
+
     def availability(
         self, question: SlotQuestion, show: Callable[[Listed], Value]
-    ) -> Value | Awaitable[Value]:
-        """At once where a known answer is still true, as this operation sees it; else together with
-        the questions asked at the same time. `show` translates answers; one operation has one.
+    ) -> Awaitable[Value]:
+        """Together with the questions asked at the same time. `show` translates answers; one
+        operation has one.
         """
-        known = known_listing(self._resources, self._organization_id, question, self._stamps)
-        if known is not None:
-            return show(known)
         if self._availability is None:
             self._availability = Loader(
                 partial(_availability, self._resources, self._organization_id, self._stamps, show)

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.execution.operations import Operation, OperationRefused
+from app.api.transport.bodies import Body, takes_gzip
 from app.api.transport.negotiation import (
     EVENT_STREAM,
     JSON,
@@ -51,6 +52,11 @@ _READ_ON: Final = 4
 _HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"vary", b"accept, accept-language"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_GZIPPED_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"vary", b"accept, accept-language, Accept-Encoding"),
     (b"x-content-type-options", b"nosniff"),
 )
 # Codes of failures with an HTTP status of their own, for every media type.
@@ -105,7 +111,10 @@ class HttpTransport(Generic[V]):
             await page(scope, receive, send)
             return
         answer = _Answer(
-            send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON
+            send=send,
+            info=info,
+            media=RESPONSE_JSON if media == RESPONSE_JSON else JSON,
+            takes_gzip=takes_gzip(scope["headers"]),
         )
         try:
             if scope["method"] != "POST":
@@ -150,11 +159,13 @@ class HttpTransport(Generic[V]):
             status = HTTPStatus.OK if answer.media == JSON else HTTPStatus.BAD_REQUEST
             await answer.refuse(status, self.service.refusal(refused, info))
             return
-        payload = await self.service.answer(operation, viewer, info)
-        if "data" in payload:
-            await answer.give(HTTPStatus.OK, payload)
+        body = await self.service.body(operation, viewer, info)
+        if isinstance(body, Body):
+            await answer.send_body(HTTPStatus.OK, body)
+        elif "data" in body:
+            await answer.give(HTTPStatus.OK, body)
         else:
-            await answer.refuse(_status_of(payload["errors"], HTTPStatus.OK), payload["errors"])
+            await answer.refuse(_status_of(body["errors"], HTTPStatus.OK), body["errors"])
 
     async def _stream(
         self, request: GraphQLRequest, credentials: Credentials, viewer: V, info: RequestInfo
@@ -245,20 +256,31 @@ class _Answer:
     send: Send
     info: RequestInfo
     media: str
+    takes_gzip: bool
 
     async def give(
         self, status: HTTPStatus, payload: Payload, headers: Mapping[str, str] | None = None
     ) -> None:
-        body = orjson.dumps(payload)
-        sent = [
+        await self.send_body(status, Body(orjson.dumps(payload)), headers)
+
+    async def send_body(
+        self, status: HTTPStatus, body: Body, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Compressed only where it was so in advance: the rest is left to `Compression`."""
+        sent = body.plain
+        fields = [
             (b"content-type", b"%b; charset=utf-8" % self.media.encode()),
-            (b"content-length", b"%d" % len(body)),
             (b"x-request-id", self.info.request_id.encode()),
-            *_HEADERS,
         ]
-        sent.extend((name.encode(), value.encode()) for name, value in (headers or {}).items())
-        await self.send({"type": "http.response.start", "status": int(status), "headers": sent})
-        await self.send({"type": "http.response.body", "body": body})
+        if body.gzipped is not None and self.takes_gzip:
+            sent = body.gzipped
+            fields += [(b"content-encoding", b"gzip"), *_GZIPPED_HEADERS]
+        else:
+            fields += _HEADERS
+        fields.append((b"content-length", b"%d" % len(sent)))
+        fields.extend((name.encode(), value.encode()) for name, value in (headers or {}).items())
+        await self.send({"type": "http.response.start", "status": int(status), "headers": fields})
+        await self.send({"type": "http.response.body", "body": sent})
 
     async def refuse(
         self,

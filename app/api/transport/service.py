@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,8 @@ from math import inf
 from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
-from graphql import ExecutionResult
+import orjson
+from graphql import ExecutionResult, OperationType
 
 from app.api.execution.limits import Limits
 from app.api.execution.operations import (
@@ -22,6 +23,7 @@ from app.api.execution.operations import (
     Spent,
 )
 from app.api.transport.answers import TIMED_OUT, Answers
+from app.api.transport.bodies import Body
 from app.api.transport.documents import Documents
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
@@ -36,6 +38,11 @@ from app.deadlines import within
 from app.telemetry.tracing import span
 
 V = TypeVar("V", bound=Expiring)
+
+FindBody = Callable[[Operation, V, RequestInfo], Awaitable[Body | None]]
+"""The answer to the same query before, if it is still true."""
+KeepBody = Callable[[Operation, V, RequestInfo, Any, bytes], Body]
+"""The body of a query's answer without errors, made in a context; kept, if it may be."""
 
 Payload = dict[str, Any]
 """An answer as GraphQL spells it: `data`, `errors`."""
@@ -57,6 +64,8 @@ class Service(Generic[V]):
     answers: Answers
     clock: Callable[[], datetime]
     watch: Watch[V]
+    find_body: FindBody[V] | None = None
+    keep_body: KeepBody[V] | None = None
 
     async def identify(self, credentials: Credentials) -> V:
         """Raises Unauthenticated, Forbidden, what the identifier raises, and Failure where that
@@ -97,20 +106,54 @@ class Service(Generic[V]):
 
     async def answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
         """A query's or mutation's answer; never raises but for cancellation."""
-        started = perf_counter()
-        with span(label_of(operation.fields), transport=info.transport):
-            payload = await self._answer(operation, viewer, info)
-        self._done(operation, info, outcome_of(payload.get("errors")), perf_counter() - started)
+        with self._watched(operation, info) as answered:
+            payload, _ = await self._answer(operation, viewer, info)
+            answered(payload)
         return payload
 
-    async def _answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
+    async def body(self, operation: Operation, viewer: V, info: RequestInfo) -> Body | Payload:
+        """As `answer`, as it is sent; a payload where there are errors."""
+        with self._watched(operation, info) as answered:
+            known = (
+                None if self.find_body is None else await self.find_body(operation, viewer, info)
+            )
+            if known is not None:
+                return known
+            payload, context = await self._answer(operation, viewer, info)
+            answered(payload)
+        if "errors" in payload:
+            return payload
+        plain = orjson.dumps(payload)
+        if self.keep_body is None or operation.kind is not OperationType.QUERY:
+            return Body(plain)
+        return self.keep_body(operation, viewer, info, context, plain)
+
+    @contextmanager
+    def _watched(
+        self, operation: Operation, info: RequestInfo
+    ) -> Iterator[Callable[[Payload], None]]:
+        """Report the operation when the block has ended; what it is called with has its outcome."""
+        started = perf_counter()
+        payload: Payload = {}
+        with span(label_of(operation.fields), transport=info.transport):
+            yield payload.update
+        self._done(operation, info, outcome_of(payload.get("errors")), perf_counter() - started)
+
+    async def _answer(
+        self, operation: Operation, viewer: V, info: RequestInfo
+    ) -> tuple[Payload, object]:
+        """And the context that it was made in."""
+        context: object = None
         try:
-            result = await self.operations.run(operation, self.make_context(viewer, info))
+            context = self.make_context(viewer, info)
+            result = await self.operations.run(operation, context)
         except TimeoutError:
-            return {"errors": self._errors(Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT), info)}
+            payload = {"errors": self._errors(Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT), info)}
         except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked
-            return {"errors": self._errors(exception, info, operation.name)}
-        return self.payload(result, info, operation.name)
+            payload = {"errors": self._errors(exception, info, operation.name)}
+        else:
+            payload = self.payload(result, info, operation.name)
+        return payload, context
 
     @contextmanager
     def place(self, viewer: V, info: RequestInfo) -> Iterator[None]:

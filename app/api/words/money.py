@@ -48,7 +48,8 @@ class CancellationPolicy:
 
     free_until_minutes_before: int = strawberry.field(
         description=(
-            "Cancelling is free until this many elapsed minutes before the start, inclusive."
+            "Cancelling is free until so many elapsed minutes before the start, that "
+            "instant included."
         )
     )
     late_cancellation: LateCancellation = strawberry.field(
@@ -61,11 +62,11 @@ class CancellationPolicy:
         description="With FEE: the share of the service's price, 1 to 100, where the fee is one."
     )
     grace_minutes: int = strawberry.field(
-        description="Cancelling is also free for this many minutes after the booking, until the "
+        description="Cancelling is free for so many minutes after the booking as well, until the "
         "start."
     )
     charges_no_show: bool = strawberry.field(
-        description="Whether a no-show costs as much as a late cancellation."
+        description="Whether a no-show costs what a late cancellation does."
     )
 
     @classmethod
@@ -100,7 +101,7 @@ class CancellationPolicyInput:
     """Becomes the core's `PolicyForm`."""
 
     free_until_minutes_before: int = strawberry.field(
-        description="Cancelling is free until this many elapsed minutes before the start."
+        description="Cancelling is free until so many elapsed minutes before the start."
     )
     late_cancellation: LateCancellation = strawberry.field(
         description="What happens to a later cancellation."
@@ -114,12 +115,12 @@ class CancellationPolicyInput:
     )
     grace_minutes: int = strawberry.field(
         default=0,
-        description="Cancelling is also free for this many minutes after the booking, until the "
+        description="Cancelling is free for so many minutes after the booking as well, until the "
         "start.",
     )
     charges_no_show: bool = strawberry.field(
         default=False,
-        description="Whether a no-show costs as much as a late cancellation: with FEE only.",
+        description="Whether a no-show costs what a late cancellation does: with FEE only.",
     )
 
     def to_core(self) -> PolicyForm:

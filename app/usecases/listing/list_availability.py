@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from app.core.listed import ListedStarts
     from app.core.provider import Calendar
     from app.core.zones import Minute
+    from app.free_times.listings import Kept
     from app.free_times.shared import Stamp
     from app.store.sql import Executor
     from app.usecases.resources import Resources
@@ -66,14 +67,14 @@ def known_listing(
     organization_id: OrganizationId,
     question: SlotQuestion,
     stamps: Mapping[ProviderId, Stamp],
-) -> FreeTimes | None:
+) -> Kept[FreeTimes] | None:
     """The answer that was given before, where the provider's stamp was seen since the question
-    came, and vouches for it.
+    came, and vouches for it: the stamp is the first of its circumstances.
     """
     stamp = stamps.get(question.provider_id)
     if stamp is None:
         return None
-    return resources.accelerator.listings.find(
+    return resources.accelerator.listings.find_kept(
         (organization_id, question), (stamp, *circumstances_of(resources.clock()))
     )
 
@@ -102,7 +103,7 @@ async def list_availability(
         elif isinstance(zone, InvalidInput):
             answers[question] = zone
         elif (known := known_listing(resources, organization_id, question, stamps)) is not None:
-            answers[question] = known
+            answers[question] = known.listing
         else:
             groups.setdefault((question.first, question.last), []).append(question)
     for (first, last), group in groups.items():
