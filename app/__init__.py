@@ -1,3 +1,3 @@
-"""Slotwright: appointment scheduling without a head. What each floor may do is said on its door."""
+"""Slotwright: headless appointment scheduling. Each package's docstring says what it may do."""
 
 __version__ = "0.1.0"

@@ -1,5 +1,5 @@
 """The Redis client that every part of the program uses: its connections, what counts as a broken
-Redis, and the breaker.
+Redis, the breaker, and how a script is called.
 
 redis-py lets some deaths of a connection through as what the event loop raised: uvloop answers a
 write to a connection that was reset with `RuntimeError`, and a writer that another task has closed
@@ -11,9 +11,9 @@ retried once on a new one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from redis.asyncio import (
@@ -50,7 +50,24 @@ BROKEN_REDIS: Final = (
 REST_SECONDS: Final = 1.0
 """How long Redis is avoided after a failure, so that not every caller waits for its timeout."""
 
+Command: TypeAlias = "tuple[bytes | str | int, ...]"
+
 _log: Final = logging.getLogger(__name__)
+
+
+def script(text: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Command:
+    """A call of a Lua script. `keys` are all keys that it touches. They share a hash tag, so that
+    they lie on one node of a Redis Cluster.
+
+    Sent with its text every time: Redis remembers what it compiled, and a restarted one needs no
+    other way.
+    """
+    return ("EVAL", text, len(keys), *keys, *arguments)
+
+
+def tag_of(key: str) -> str:
+    """The hash tag of a key: a Redis Cluster chooses the key's node by it."""
+    return key[key.index("{") : key.index("}")]
 
 
 class Breaker:
@@ -85,6 +102,15 @@ class RedisClient(Redis):
         super().__init__(connection_pool=connection_pool)
         self.auto_close_connection_pool = True
         self.breaker = Breaker()
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to these commands, in order, in one round trip."""
+        if len(commands) == 1:
+            return [await self.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+        async with self.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute()
 
 
 def open_redis(

@@ -1211,17 +1211,17 @@ CREATE INDEX appointment_by_customer ON public.appointment USING btree (organiza
 
 CREATE INDEX appointment_by_guest_origin ON public.appointment USING btree (organization_id, guest_origin, ends_at) WHERE ((status = 'CONFIRMED'::text) AND (guest_origin IS NOT NULL));
 
-CREATE INDEX appointment_by_provider ON public.appointment USING btree (organization_id, provider_id, starts_at, id);
-
-CREATE INDEX appointment_by_service ON public.appointment USING btree (organization_id, service_id, starts_at, id) WHERE (service_id IS NOT NULL);
-
 CREATE INDEX appointment_by_session ON public.appointment USING btree (organization_id, session_id, starts_at, id) WHERE (session_id IS NOT NULL);
-
-CREATE INDEX appointment_by_start ON public.appointment USING btree (organization_id, starts_at, id);
 
 CREATE UNIQUE INDEX appointment_external_id_key ON public.appointment USING btree (organization_id, external_id) WHERE (external_id IS NOT NULL);
 
 CREATE INDEX appointment_history_by_time ON public.appointment_history USING btree (organization_id, occurred_at, appointment_id, version);
+
+CREATE INDEX appointment_listed_by_provider ON public.appointment USING btree (organization_id, provider_id, starts_at, id) INCLUDE (created_at);
+
+CREATE INDEX appointment_listed_by_service ON public.appointment USING btree (organization_id, service_id, starts_at, id) INCLUDE (created_at) WHERE (service_id IS NOT NULL);
+
+CREATE INDEX appointment_listed_by_start ON public.appointment USING btree (organization_id, starts_at, id) INCLUDE (customer_id);
 
 CREATE INDEX appointment_subject_assigned ON public.appointment_subject USING btree (organization_id, service_id, subject_id, assigned_at) WHERE (NOT is_named);
 
@@ -1327,7 +1327,9 @@ CREATE INDEX webhook_deleted ON public.webhook USING btree (deleted_at) WHERE (d
 
 CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (occurred_at);
 
-CREATE INDEX webhook_delivery_due ON public.webhook_delivery USING btree (organization_id, webhook_id, next_attempt_at) WHERE (status = 'PENDING'::text);
+CREATE INDEX webhook_delivery_by_hand ON public.webhook_delivery USING btree (organization_id, webhook_id, next_attempt_at, id) WHERE ((status = 'PENDING'::text) AND by_hand);
+
+CREATE INDEX webhook_delivery_in_order ON public.webhook_delivery USING btree (organization_id, webhook_id, next_attempt_at, epoch, transaction_id, event_id) WHERE (status = 'PENDING'::text);
 
 CREATE INDEX webhook_delivery_log ON public.webhook_delivery USING btree (organization_id, webhook_id, id);
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 BURST_SECONDS: Final = 0.15
-"""What a caller may have spent before they wait: a page asks for several things at once."""
+"""How much a caller may spend before they wait: a page asks for several things at once."""
 
 
 class Pace:

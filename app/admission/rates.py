@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from app.redis_client import BROKEN_REDIS
+from app.redis_client import BROKEN_REDIS, script, tag_of
 from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ _LEAST_WAIT_SECONDS: Final = 0.001
 _MOST_KEYS: Final = 1_000
 """Of one report."""
 
-# KEYS are callers, ARGV what each spent, in milliseconds of debt. Answers what each owes now. The
-# time is Redis's own, so that processes whose clocks differ agree.
+# KEYS: callers of one hash tag. ARGV: the largest debt in milliseconds, then what each spent, in
+# milliseconds of debt. Answers what each owes now. The time is Redis's own, so that processes whose
+# clocks differ agree.
 _SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -71,18 +72,18 @@ def debt_key(rate: Rate, caller: str) -> str:
     """When a caller's debt is repaid, in milliseconds since 1970; lives as long as the debt. Every
     process adds to it.
 
-    Hashed, to keep callers' names and addresses private.
+    Hashed, to keep callers' names and addresses private. Callers share 16 hash tags, so that a
+    report is a few calls and not one for each caller.
     """
     digest = hashlib.blake2b(caller.encode(errors="surrogatepass"), digest_size=12).hexdigest()
-    return f"slotwright:rate:1:{rate.name}:{digest}"
+    return f"slotwright:rate:2:{{rate-{digest[0]}}}:{rate.name}:{digest}"
 
 
 class Rates:
     """The debts that this process knows. `seconds` is a monotonic clock."""
 
     def __init__(self, redis: RedisClient, *, seconds: Callable[[], float] = monotonic) -> None:
-        self._script = redis.register_script(_SCRIPT)
-        self._breaker = redis.breaker
+        self._redis = redis
         self._seconds = seconds
         # when each debt is repaid, by our time
         self._repaid: WeightedCache[str, float] = WeightedCache(
@@ -118,25 +119,31 @@ class Rates:
     async def report(self) -> None:
         """Report this process's spending to Redis, and read that of all processes."""
         unreported, self._unreported = self._unreported, {}
-        if not unreported or self._breaker.is_open:
+        if not unreported or self._redis.breaker.is_open:
             return
         spent = list(unreported.items())
         try:
             for start in range(0, len(spent), _MOST_KEYS):
                 await self._send(dict(spent[start : start + _MOST_KEYS]))
         except BROKEN_REDIS as failure:
-            self._breaker.trip(failure)
+            self._redis.breaker.trip(failure)
 
     async def _send(self, spent: dict[str, float]) -> None:
-        milliseconds = [
-            round(MOST_DEBT_SECONDS * 1000),
-            *(round(debt * 1000) for debt in spent.values()),
-        ]
-        owed = await self._script(keys=list(spent), args=milliseconds)
+        groups: dict[str, list[str]] = {}
+        for key in spent:
+            groups.setdefault(tag_of(key), []).append(key)
+        most = round(MOST_DEBT_SECONDS * 1000)
+        answers = await self._redis.ask(
+            [
+                script(_SCRIPT, keys, [most, *(round(spent[key] * 1000) for key in keys)])
+                for keys in groups.values()
+            ]
+        )
         now = self._seconds()
-        for key, debt in zip(spent, owed, strict=True):
-            # Spending during the call to Redis is added on top.
-            self._repaid.put(key, now + debt / 1000 + self._unreported.get(key, 0.0))
+        for keys, owed in zip(groups.values(), answers, strict=True):
+            for key, debt in zip(keys, owed, strict=True):
+                # Spending during the call to Redis is added on top.
+                self._repaid.put(key, now + debt / 1000 + self._unreported.get(key, 0.0))
 
     def _owe(self, key: str, debt: float) -> None:
         now = self._seconds()

@@ -1,10 +1,10 @@
 """Services of which a visit took more than one provider, or seats, when this process last booked
 one.
 
-A hint: a wish for one of their providers is then chosen for at once, instead of after a try that
-finds out; of those with seats, a standing session is looked for first; and where nothing is left to
-choose, it is not looked for without locks. Either way books the same, so nothing has to be
-invalidated.
+A hint: for a wish that names one of their providers, the others are then chosen at once instead of
+after a failed try; for those with seats, an active session is looked for first; and where nothing
+is left to choose, the look without locks is left out. The booking is the same either way, so
+nothing has to be invalidated.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What one customer may have: so many open bookings of a service, and no two visits at once.
+"""Limits of one customer: on open bookings of a service, and on visits at the same time.
 
-Only decided for a customer who is known: one who signed in, or whom staff name. An e-mail address
-that a guest typed proves nothing; it must neither tell where somebody is nor block them. It depends
-on who books, so no listing shows it, and a hold does not promise it.
+They apply only to known customers: those who signed in, or whom staff name. An e-mail address that
+a guest typed proves nothing; it must neither reveal where somebody is nor block them. It depends on
+who books, so no listing shows it, and a hold does not promise it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What may have an organization's own id, unique among the things of its type."""
+"""The types of objects that may have an organization's own id, unique within each type."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def load_of(day: FreeDay) -> Load:
 
 def units_free_at(day: FreeDay, now: datetime) -> list[tuple[Minute, Minute, int]]:
     """How many units of a resource are possible at this instant, for starts in `[first, until)`,
-    as (first, until, count). What overlaps is added up: a count of -1 is a hold's.
+    as (first, until, count). Overlapping stretches are added up: a count of -1 is a hold's.
     """
     free = [(first, until, mark - first) for first, until, mark in stretches_in(day.stretches)]
     if day.held:

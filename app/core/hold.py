@@ -28,6 +28,6 @@ class Hold(Taken):
     expires_at: datetime
     ended_at: datetime | None
 
-    def stands_at(self, now: datetime) -> bool:
+    def is_active_at(self, now: datetime) -> bool:
         """Whether it still keeps its time at this instant."""
         return self.ended_at is None and now < self.expires_at

@@ -15,7 +15,7 @@ SubjectId: TypeAlias = ProviderId | ResourceId
 ServiceId = NewType("ServiceId", UUID)
 """No service shares an id with a subject."""
 OwnerId: TypeAlias = SubjectId | ServiceId
-"""Who has rules that may change, and so a stamp."""
+"""A subject or a service: each has rules that may change, and so a stamp."""
 LocationId = NewType("LocationId", UUID)
 CustomerId = NewType("CustomerId", UUID)
 AppointmentId = NewType("AppointmentId", UUID)

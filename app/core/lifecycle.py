@@ -395,8 +395,8 @@ def moved(
     as it has). The price per seat stays. The time version rises only when the start moves, or the
     providers, the session or the seats change.
 
-    `ignored` are the rules that this move sets aside. What was set aside before stays so as long as
-    the start does, since a claim that stays as it is is not checked again.
+    `ignored` are the rules that this move sets aside. Rules that were set aside before stay so as
+    long as the start does, since an unchanged claim is not checked again.
     """
     seats = appointment.seats if seats is None else seats
     lead, *others = providers

@@ -217,9 +217,9 @@ def _is_full(
     """
     visits = minutes = 0
     for load in in_period:
-        standing = [length for length, expires_at in load.held if expires_at > now]
-        visits += load.visits + len(standing)
-        minutes += load.minutes + sum(standing)
+        unexpired = [length for length, expires_at in load.held if expires_at > now]
+        visits += load.visits + len(unexpired)
+        minutes += load.minutes + sum(unexpired)
     is_one_more = moving_minutes is None
     is_longer = moving_minutes is None or duration_minutes > moving_minutes
     return (limit.max_visits is not None and visits + 1 > limit.max_visits and is_one_more) or (

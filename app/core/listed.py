@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.zones import Minute
 
 
@@ -36,9 +36,9 @@ class ListedStarts:
     """With whom as lead each start can be booked, in the service's order; ascending."""
     duration_minutes: int
     seats: int = 1
-    """How many seats are left at each start without a standing session."""
-    standing: Mapping[Minute, SeatsAt] = field(default_factory=dict)
-    """The starts of standing sessions that can be joined."""
+    """How many seats are left at each start without an active session."""
+    joinable: Mapping[Minute, SeatsAt] = field(default_factory=dict)
+    """The starts of active sessions that can be joined."""
 
     def at(self, start: Minute) -> SeatsAt | None:
         """How many seats are left at this start, and when the party's visit ends; None for a
@@ -46,21 +46,21 @@ class ListedStarts:
         """
         if self.seats == 1:
             return None
-        return self.standing.get(start) or SeatsAt(self.seats, start + self.duration_minutes)
+        return self.joinable.get(start) or SeatsAt(self.seats, start + self.duration_minutes)
 
     def ends(self, starts: Sequence[Minute]) -> list[Minute]:
         """When the party's visit ends, for each of these starts."""
-        duration, standing = self.duration_minutes, self.standing
-        if not standing:
+        duration, joinable = self.duration_minutes, self.joinable
+        if not joinable:
             return [start + duration for start in starts]
-        return [standing[start].end if start in standing else start + duration for start in starts]
+        return [joinable[start].end if start in joinable else start + duration for start in starts]
 
     def seats_left(self, starts: Sequence[Minute]) -> Iterable[int]:
         """The largest party that still finds room with the same wish, for each of these starts."""
-        seats, standing = self.seats, self.standing
-        if not standing:
+        seats, joinable = self.seats, self.joinable
+        if not joinable:
             return repeat(seats, len(starts))
-        return [standing[start].left if start in standing else seats for start in starts]
+        return [joinable[start].left if start in joinable else seats for start in starts]
 
 
 def list_starts(
@@ -73,7 +73,7 @@ def list_starts(
     full: Mapping[ProviderId, FullDates],
     *,
     rooms: Mapping[ResourceId, ResourceCalendar],
-    sessions: Iterable[StandingSession],
+    sessions: Iterable[ActiveSession],
 ) -> ListedStarts:
     """What a party of so many seats can book at this instant. `sessions` are those of a service
     with seats; `rooms` are the calendars of what it needs and of what they have. The other
@@ -97,5 +97,5 @@ def list_starts(
         leads=seated.leads,
         duration_minutes=duration,
         seats=needs.seats,
-        standing=seated.standing,
+        joinable=seated.joinable,
     )

@@ -50,8 +50,8 @@ class Needs:
     """What a visit of a service takes."""
 
     provider_ids: tuple[ProviderId, ...]
-    """Those who offer the service, in its order; possibly nobody. What a visit takes now has no
-    archived ones.
+    """Those who offer the service, in its order; possibly nobody. The needs of new visits have
+    no archived ones.
     """
     providers_needed: int | None = 1
     """How many of them, at least 1; None: all of them."""

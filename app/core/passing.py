@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from app.core.hours import Hours
     from app.core.limits import Counted
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.zones import Minute
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -62,7 +62,7 @@ def next_service_change(
     starts: Sequence[Minute],
     now: datetime,
     counted: Iterable[Counted] = (),
-    sessions: Sequence[StandingSession] = (),
+    sessions: Sequence[ActiveSession] = (),
 ) -> datetime | None:
     """As `next_change`, for a service on these days of all that a visit could take, and for its
     sessions there. Of the starts that are listed, one may leave when anybody's notice is kept for

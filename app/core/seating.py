@@ -1,7 +1,7 @@
 """Sessions: the starts of a service with seats, each of which several parties share.
 
-A session takes what the service needs once, and parties take seats in it. It *stands* while an
-appointment or an unexpired hold has a seat in it. A standing session can be joined at its own start
+A session takes what the service needs once, and parties take seats in it. It is *active* while an
+appointment or an unexpired hold has a seat in it. An active session can be joined at its own start
 and end, as long as these are possible for its own subjects: the service's duration, buffers
 and grid may have changed, other claims can't overlap its own, and joining is not one more visit for
 a limit. So only open time, units, notice and horizon are looked at, and how many seats are left.
@@ -41,7 +41,7 @@ class SeatsTaken(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandingSession:
+class ActiveSession:
     """A session of a service. `providers` has the lead first; `claims` are on all that it takes, as
     they are stored. Among the `parties` may be expired holds.
     """
@@ -80,7 +80,7 @@ class StandingSession:
         }
 
     def taken(self, now: datetime) -> int:
-        """How many seats are taken at this instant. With none, it does not stand."""
+        """How many seats are taken at this instant. With none, it is not active."""
         return sum(
             party.seats
             for party in self.parties
@@ -110,7 +110,7 @@ class StandingSession:
 class OwnSeats:
     """What an appointment that moves has in a session. The session's `parties` are the others."""
 
-    session: StandingSession
+    session: ActiveSession
     seats: int
 
     def claims(self, now: datetime) -> Claims:
@@ -120,11 +120,11 @@ class OwnSeats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Join:
-    """Seats in a standing session. `providers` are the session's, those `named` first, in the order
+    """Seats in an active session. `providers` are the session's, those `named` first, in the order
     named.
     """
 
-    session: StandingSession
+    session: ActiveSession
     providers: tuple[ProviderId, ...]
     named: int
 
@@ -145,7 +145,7 @@ class Join:
 
 
 def join_fullest(
-    sessions: Iterable[StandingSession],
+    sessions: Iterable[ActiveSession],
     named: Sequence[ProviderId],
     seats: int,
     *,
@@ -168,7 +168,7 @@ def join_fullest(
 
 
 def rooms_of(
-    resource_ids: Iterable[ResourceId], sessions: Iterable[StandingSession]
+    resource_ids: Iterable[ResourceId], sessions: Iterable[ActiveSession]
 ) -> tuple[ResourceId, ...]:
     """What a service needs, and what its sessions have that it needed once: in these, too, seats
     can be taken.
@@ -178,7 +178,7 @@ def rooms_of(
 
 
 class SeatsAt(NamedTuple):
-    """A start of a standing session: `left` is the largest party that still finds room with the
+    """A start of an active session: `left` is the largest party that still finds room with the
     same wish, there or in a new session; `end` is the end of the visit of the party in question.
     """
 
@@ -187,7 +187,7 @@ class SeatsAt(NamedTuple):
 
 
 def why_not_join(
-    session: StandingSession,
+    session: ActiveSession,
     providers: Mapping[ProviderId, Calendar],
     resources: Mapping[ResourceId, ResourceCalendar],
     now: datetime,

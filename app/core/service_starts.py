@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.slots import Stretches
     from app.core.zones import Interval, Minute
 
@@ -88,8 +88,8 @@ class SeatedStarts(NamedTuple):
     leads: dict[Minute, tuple[ProviderId, ...]]
     """All of them, ascending, each with those with whom as lead it can be booked, in the service's
     order."""
-    standing: dict[Minute, SeatsAt]
-    """Those of them at which a standing session can be joined. At the others all seats of the
+    joinable: dict[Minute, SeatsAt]
+    """Those of them at which an active session can be joined. At the others all seats of the
     service are left, and the visit is as long as the service's."""
 
 
@@ -102,7 +102,7 @@ def seated_starts(
     now: datetime,
     *,
     seats: int,
-    sessions: Iterable[StandingSession],
+    sessions: Iterable[ActiveSession],
 ) -> SeatedStarts:
     """The starts of `new` sessions, as `service_starts` lists them, and of those of the `sessions`
     that such a party can join: what `Start.decide` says of each.
@@ -114,7 +114,7 @@ def seated_starts(
     """
     leads = dict(new) if seats <= needs.seats else {}
     order = {each: place for place, each in enumerate(_in_order(needs, providers))}
-    here: dict[Minute, list[StandingSession]] = {}
+    here: dict[Minute, list[ActiveSession]] = {}
     for session in sessions:
         if (
             session.taken(now)
@@ -122,7 +122,7 @@ def seated_starts(
             and not why_not_join(session, providers, resources, now)
         ):
             here.setdefault(session.start, []).append(session)
-    standing: dict[Minute, SeatsAt] = {}
+    joinable: dict[Minute, SeatsAt] = {}
     for start, several in here.items():
         left = [each.seats_left(needs, now) for each in several]
         fitting = [(room, each) for room, each in zip(left, several, strict=True) if room >= seats]
@@ -136,8 +136,8 @@ def seated_starts(
         end = start + duration
         if fitting:
             end = min(fitting, key=lambda pair: (pair[0], order[pair[1].providers[0]]))[1].end
-        standing[start] = SeatsAt(max(left), end)
-    return SeatedStarts(dict(sorted(leads.items())), standing)
+        joinable[start] = SeatsAt(max(left), end)
+    return SeatedStarts(dict(sorted(leads.items())), joinable)
 
 
 def _in_order(needs: Needs, providers: Iterable[ProviderId]) -> list[ProviderId]:

@@ -133,7 +133,7 @@ class PolicyForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderForm:
-    """A provider as typed. None where a value must stand means that null was sent."""
+    """A provider as typed. None where a value is required means that null was sent."""
 
     name: str | None
     time_zone: str | None
@@ -178,7 +178,7 @@ class TimeOffForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceForm:
-    """A service as typed. None where a value must stand means that null was sent."""
+    """A service as typed. None where a value is required means that null was sent."""
 
     name: str | None
     duration_minutes: int | None
@@ -209,7 +209,7 @@ class NeedForm:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeedsForm:
     """What a visit takes, as typed; providers and resources in the order to try them in. None
-    where a value must stand means that null was sent; `providers_needed` None: all of them.
+    where a value is required means that null was sent; `providers_needed` None: all of them.
     """
 
     provider_ids: Sequence[ProviderId] | None
@@ -221,7 +221,7 @@ class NeedsForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceForm:
-    """A resource as typed. None where a value must stand means that null was sent."""
+    """A resource as typed. None where a value is required means that null was sent."""
 
     name: str | None
     kind: str | None
@@ -234,7 +234,7 @@ class ResourceForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationForm:
-    """A location as typed. None where a value must stand means that null was sent."""
+    """A location as typed. None where a value is required means that null was sent."""
 
     name: str | None
     address: str | None = None
@@ -249,7 +249,7 @@ class LocationForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrganizationForm:
-    """An organization's settings as typed. None where a value must stand means that null was
+    """An organization's settings as typed. None where a value is required means that null was
     sent.
     """
 

@@ -128,7 +128,7 @@ class Viewer:
         return self.runs(provider_id)
 
     def sees_history_of(self, appointment: Appointment) -> bool:
-        """Who did what with an appointment is shown to those who run its calendar."""
+        """Those who run its calendar see the history of an appointment, with the actors."""
         return self.runs_any(appointment.providers)
 
     def runs(self, provider_id: ProviderId) -> bool:

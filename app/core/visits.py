@@ -9,7 +9,7 @@ booked if a provider can *lead* (it is possible, on that provider's grid, and no
 service's is reached) and enough other providers and units are possible. Each group is counted for
 itself, since no subject is in two of them.
 
-Where the service has seats, the start is a session (`app.core.seating`). A standing one is joined
+Where the service has seats, the start is a session (`app.core.seating`). An active one is joined
 if it matches the wish, can be joined and has as many seats left as the party takes; of several, the
 fullest. Only if there is none, a new one is made, as above.
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from app.core.refusals import InvalidInput
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.slots import Claim
 
 
@@ -67,7 +67,7 @@ _OF_THE_START: Final = _GRID | {
     UnbookableReason.TOO_SHORT_NOTICE,
     UnbookableReason.BEYOND_HORIZON,
 }
-"""What plays no part in a move that keeps the start."""
+"""Reasons that play no part in a move that keeps the start."""
 _NO_SEATS: Final = frozenset({UnbookableReason.NO_SEATS_LEFT})
 _LIMIT: Final = frozenset({UnbookableReason.LIMIT_REACHED})
 
@@ -152,11 +152,11 @@ def _in_order_of_assignment(
 
 
 class _Session(NamedTuple):
-    """A standing session that matches the wish, how large a party may join it, and why none may, by
+    """An active session that matches the wish, how large a party may join it, and why none may, by
     subject.
     """
 
-    session: StandingSession
+    session: ActiveSession
     left: int
     against: Mapping[SubjectId, frozenset[UnbookableReason]]
 
@@ -234,7 +234,7 @@ class Start:
         *,
         own: Claims | OwnSeats | None = None,
         seats: int = 1,
-        sessions: Iterable[StandingSession] = (),
+        sessions: Iterable[ActiveSession] = (),
         override: Override = NO_OVERRIDE,
         heeds_limits: bool = True,
     ) -> None:
@@ -267,7 +267,7 @@ class Start:
         order.
 
         Where one provider is named, the reasons against the start are theirs; otherwise NOBODY_FREE
-        stands for all reasons of providers, and LIMIT_REACHED is added if there were enough of them
+        replaces all reasons of providers, and LIMIT_REACHED is added if there were enough of them
         without their limits. RESOURCE_TAKEN is given where no lead, or failing that no provider at
         all, can have the units that the service needs, or where one provider is named and their
         session can't keep its units. NO_SEATS_LEFT is given alone.
@@ -332,7 +332,7 @@ class Start:
 
     # ------------------------------------------------------------ sessions
 
-    def _in_order_of_preference(self, sessions: Iterable[StandingSession]) -> list[_Session]:
+    def _in_order_of_preference(self, sessions: Iterable[ActiveSession]) -> list[_Session]:
         """The sessions here that match the wish: the appointment's own, then the fullest."""
         found: list[_Session] = []
         calendars = {each: candidate.calendar for each, candidate in self._candidates.items()}
@@ -368,14 +368,14 @@ class Start:
             found.insert(0, _Session(own.session, left, {}))
         return found
 
-    def _joinable(self) -> Iterator[StandingSession]:
+    def _joinable(self) -> Iterator[ActiveSession]:
         """The sessions that take the party, the preferred one first."""
         return (
             each.session for each in self._sessions if not each.against and each.left >= self._seats
         )
 
     def _joined(self) -> Join | None:
-        """Seats in a standing session; None if none takes the party."""
+        """Seats in an active session; None if none takes the party."""
         session = next(self._joinable(), None)
         if session is None:
             return None
@@ -615,7 +615,7 @@ class Start:
 
     def is_staffed(self) -> bool:
         """Whether there are enough providers for a lead. The reasons of the only provider who is
-        named are told apart, so whether they can lead plays no part.
+        named are given separately, so whether they can lead plays no part.
         """
         leads = self._named if len(self._named) == 1 else self._leads()
         return any(self._providers(each) is not None for each in leads)

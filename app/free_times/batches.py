@@ -9,7 +9,7 @@ connections.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
+    from app.redis_client import Command
+
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
-
-Command: TypeAlias = "tuple[bytes | str | int, ...]"
-
 
 REOPENED: Final = "The connection was opened to another run of Redis"
 

@@ -18,7 +18,7 @@ from app.core.zones import DAY_MINUTES, day_number, instant_of
 from app.free_times.read import BUSY, FreeDays, Read, Reading
 from app.free_times.sources import RULES_MARGIN, ResourceShapes
 from app.store.calendars import load_resource_calendars
-from app.store.sessions import standing_sessions
+from app.store.sessions import active_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.free_times.accelerator import Accelerator
     from app.free_times.read import LocalDates
     from app.free_times.shared import Stamp
@@ -54,7 +54,7 @@ class ServiceDays(NamedTuple):
     """How long this may be given again under the same stamps; 0 where something was just
     computed.
     """
-    sessions: Sequence[StandingSession] = ()
+    sessions: Sequence[ActiveSession] = ()
     """Those of a service with seats that start on the dates wanted of UTC."""
     others: Mapping[ResourceId, ResourceCalendar] = _NONE
     """The calendars of what they take and the service needs no more."""
@@ -127,7 +127,7 @@ async def read_service_days(
 def known_offering(
     accelerator: Accelerator, organization_id: OrganizationId, service_id: ServiceId
 ) -> Offering | None:
-    """What this process has read of the service, be it still true or not."""
+    """What this process has read of the service; it may be outdated."""
     known = accelerator.calendars.find(organization_id, service_id)
     return None if known is None else known.calendar
 
@@ -223,13 +223,13 @@ class _Sessions:
 
     async def _read(
         self, wanted: Mapping[ServiceId, Flight]
-    ) -> Mapping[ServiceId, Sequence[StandingSession] | TemporarilyUnavailable]:
+    ) -> Mapping[ServiceId, Sequence[ActiveSession] | TemporarilyUnavailable]:
         """In one statement."""
         reading = self.reading
         async with reading.accelerator.gate.place() as admitted:
             if not admitted:
                 return dict.fromkeys(wanted, BUSY)
-            return await standing_sessions(
+            return await active_sessions(
                 reading.pool,
                 reading.organization_id,
                 list(wanted),

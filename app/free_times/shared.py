@@ -24,7 +24,7 @@ from app.free_times.keys import (
 )
 from app.free_times.local import LocalDays
 from app.free_times.packing import pack_day, unpack_day
-from app.redis_client import BROKEN_REDIS, describe
+from app.redis_client import BROKEN_REDIS, describe, script, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, OwnerId
-    from app.free_times.batches import Command
-    from app.redis_client import RedisClient
+    from app.redis_client import Command, RedisClient
 
 _log: Final = logging.getLogger(__name__)
 
@@ -177,7 +176,7 @@ class Counts:
     outages: int = 0
     """Redis did not answer, or not in time."""
     invalidations_lost: int = 0
-    """Something changed, and Redis could not be told: an old list may live on for a minute."""
+    """Something changed, and Redis could not be reached: an old list may be shown for a minute."""
     refused: int = 0
     """Too much to compute."""
 
@@ -253,7 +252,7 @@ class SharedDays:
             return {}
         keys = [stamp_key(organization_id, each) for each in owners]
         try:
-            run, values = await self._reads.ask(_Look(_tag(keys[0]), (), keys))
+            run, values = await self._reads.ask(_Look(tag_of(keys[0]), (), keys))
         except BROKEN_REDIS as outage:
             self._went_away(outage)
             return {}
@@ -282,7 +281,7 @@ class SharedDays:
                 if with_days:
                     keys += questions[at].day_keys(questions[at].dates)
             stamps_to_make = [questions[at].stamp_key for at in make]
-            run, read = await self._reads.ask(_Look(_tag(keys[0]), stamps_to_make, keys))
+            run, read = await self._reads.ask(_Look(tag_of(keys[0]), stamps_to_make, keys))
             values = iter(read)
             again: dict[int, bool] = {}
             for at, with_days in left.items():
@@ -369,7 +368,7 @@ class SharedDays:
                 case TimeChanged():
                     key = stamp_key(change.organization_id, change.subject_id)
                     time = secrets.token_bytes(_PART)
-                    commands.append(_script(_CHANGE_TIME, [key], [time, STAMP_LIFETIME_SECONDS]))
+                    commands.append(script(_CHANGE_TIME, [key], [time, STAMP_LIFETIME_SECONDS]))
                 case RulesChanged():
                     # Without a stamp nothing counts; the next one has other random parts.
                     commands += (
@@ -419,7 +418,7 @@ def _looks_of(redis: RedisClient) -> Batches[_Look, _Looked]:
 
 def _new_stamps(run: bytes, keys: Sequence[str]) -> Command:
     parts = [secrets.token_bytes(2 * _PART) for _ in keys]
-    return _script(_MAKE, keys, [run, NEW_STAMP_LIFETIME_SECONDS, *parts])
+    return script(_MAKE, keys, [run, NEW_STAMP_LIFETIME_SECONDS, *parts])
 
 
 def _keep(fills: Sequence[Fill], now: float) -> Command:
@@ -435,16 +434,4 @@ def _keep(fills: Sequence[Fill], now: float) -> Command:
         arguments += [
             pack_day(day, stamp=fill.stamp, kept_since=since) for day in fill.days.values()
         ]
-    return _script(_KEEP, keys, arguments)
-
-
-def _tag(key: str) -> str:
-    """What a Redis Cluster chooses the key's node by."""
-    return key[key.index("{") : key.index("}")]
-
-
-def _script(text: str, keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Command:
-    """Sent with its text every time: Redis remembers what it compiled, and a restarted one needs no
-    other way.
-    """
-    return ("EVAL", text, len(keys), *keys, *arguments)
+    return script(_KEEP, keys, arguments)

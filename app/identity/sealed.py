@@ -1,4 +1,4 @@
-"""Secrets that the program has to know again, encrypted for the database: it alone tells nobody.
+"""Secrets that the program has to read again, encrypted: the database alone does not reveal them.
 
 The keys are derived from those that sign manage links, and rotate with them: the first encrypts,
 each decrypts. Fernet (AES-128-CBC and HMAC-SHA-256) is what the cryptography library offers for

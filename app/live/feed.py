@@ -201,7 +201,7 @@ class Feed:
         try:
             await self._send(by_organization)
         except BROKEN_REDIS as outage:
-            self.counts.untold += 1
+            self.counts.unpublished += 1
             self._redis.breaker.trip(outage)
             _log.warning("could not publish a change to other processes: %s", describe(outage))
             self._unsent.update(by_organization)
@@ -215,7 +215,7 @@ class Feed:
             await pipeline.execute()
 
     async def _resend(self) -> None:
-        """Tells other processes, once Redis accepts it, that they missed changes and must read."""
+        """Sends other processes a message, once Redis accepts it, that they missed changes."""
         failures = 0
         try:
             while self._unsent:

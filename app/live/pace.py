@@ -49,7 +49,7 @@ class Counts:
     """Of PostgreSQL, each for everything that was stale then."""
     repaired: int = 0
     """Topics and appointments that had changed without an event: it was lost, or is late."""
-    untold: int = 0
+    unpublished: int = 0
     """Commits that could not be published to Redis."""
     disconnections: int = 0
     """Times that the connection to Redis failed or was lost."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
 
 
 class ProviderDay(NamedTuple):
@@ -103,7 +103,7 @@ class ProviderRulebook:
 @dataclass(slots=True, kw_only=True)
 class ServiceDay:
     """A date of a service, as it was read: the free days of all that a visit could take which hold
-    the date's instants. What it shows is computed again only when time may have changed it.
+    the date's instants. Its content is computed again only when time may have changed it.
     """
 
     day: date
@@ -112,7 +112,7 @@ class ServiceDay:
     resources: Mapping[tuple[ResourceId, Rules], Mapping[date, FreeDay]]
     counted: Mapping[ProviderId, Counted]
     """What limits count, of those who have some."""
-    sessions: Sequence[StandingSession] = ()
+    sessions: Sequence[ActiveSession] = ()
     """Those of a service with seats that start on this date."""
     others: Mapping[ResourceId, ResourceCalendar] = field(default_factory=dict)
     """The calendars of what they take and the service needs no more."""

@@ -82,7 +82,7 @@ class Content(NamedTuple):
         return ListedStarts(
             leads=dict(zip(self.starts, leads, strict=True)),
             duration_minutes=self.duration_minutes,
-            standing=dict(zip(self.starts, self.at, strict=False)),
+            joinable=dict(zip(self.starts, self.at, strict=False)),
         )
 
 

@@ -127,8 +127,8 @@ class MalformedAddressError(ValueError):
 
 
 def message_id(log_id: MessageLogId, domain: str) -> str:
-    """The Message-ID of a row of the message log: the same for every attempt, so a duplicate can be
-    told.
+    """The Message-ID of a row of the message log: the same for every attempt, so a duplicate can
+    be recognized.
     """
     return f"<{log_id}@{domain}>"
 
@@ -199,7 +199,7 @@ def compose(letter: Letter, from_address: str) -> bytes:
 
 
 def _body(content: RenderedEmail) -> bytes:
-    """The parts, and the headers that tell of them.
+    """The parts, and their headers.
 
     They are put together here: the standard library takes six milliseconds for a message where this
     takes a tenth of one. Its codecs write the parts. No part has a boundary in it, since "=_" is

@@ -35,7 +35,7 @@ class PermanentFailure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """It may have been sent, or not: the answer was lost. Sending it again may duplicate it: a
-    letter can be told by its Message-ID, a text message is looked up at the gateway.
+    duplicate letter has the same Message-ID, a text message is looked up at the gateway.
     """
 
     detail: str

@@ -6,7 +6,7 @@ it from Python's insides, and its environment knows no globals. The closed list 
 keeps it from time and memory: without loops, macros, arithmetic and assignment every part of a
 template runs at most once. Its size and depth are bounded before it is compiled, since compiling
 takes time that grows with the cube of the depth; and one at a time is compiled in a thread, so that
-the event loop goes on meanwhile. What breaks is reported, and the built-in words are used.
+the event loop goes on meanwhile. A broken template is reported, and the built-in words are used.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Text messages over Twilio's REST API, or any gateway that speaks it; and what the gateway tells
-afterwards.
+"""Text messages over Twilio's REST API, or any gateway with the same API; and the gateway's reports
+of delivery.
 
 A message whose answer was lost is never sent again blindly. `send` says
 Unknown, and `look_up` asks the gateway.
@@ -127,8 +127,8 @@ class TwilioSender:
         )
 
     async def send(self, text: TextMessage) -> Outcome:
-        """Hand one message to the gateway. Sent means accepted; whether it arrives, the status
-        callbacks tell.
+        """Hand one message to the gateway. Sent means accepted; the status callbacks report whether
+        it arrives.
         """
         form = {"To": text.to, "Body": text.body}
         if self._settings.messaging_service_sid is not None:

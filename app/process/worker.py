@@ -1,5 +1,5 @@
-"""The worker as a process: runs the schedule of `app.jobs`, and survives outages of Redis. Beside
-it, it delivers events to webhooks, which needs no Redis.
+"""The worker as a process: runs the schedule of `app.jobs`, and survives outages of Redis. It also
+delivers events to webhooks, which needs no Redis.
 
 arq's worker ends at the first lost connection. Here it is restarted, with growing pauses, until
 SIGTERM or SIGINT; then running jobs may finish. Jobs are sweeps: the next run does what one missed.

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.hold import Hold
-    from app.core.ids import SubjectId
     from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
@@ -48,8 +47,11 @@ _PAGES = {
         "of_organization",
         "of_subjects",
         "of_customers",
+        "of_people",
+        "of_many_people",
         "by_creation",
         "of_customers_by_creation",
+        "of_subjects_by_creation",
     )
     for backward in (False, True)
 }
@@ -176,14 +178,59 @@ async def count_appointments(
 async def pages_of_subjects(
     on: Executor,
     organization_id: OrganizationId,
-    subject_ids: Sequence[SubjectId],
+    subject_ids: Sequence[Id],
     which: AppointmentFilter,
     keyset: Keyset,
-) -> dict[SubjectId, list[Appointment]]:
-    """The same page of the appointments of each provider or resource, in the order of
+) -> dict[Id, list[Appointment]]:
+    """The same page of the appointments of each provider, resource or service, in the order of
     (starts_at, id), in one statement.
     """
     return await _pages("of_subjects", on, organization_id, subject_ids, which, keyset)
+
+
+async def page_of_subjects_by_creation(
+    on: Executor,
+    organization_id: OrganizationId,
+    subject_ids: Sequence[UUID],
+    which: AppointmentFilter,
+    keyset: Keyset,
+    *,
+    few: int,
+) -> list[Appointment]:
+    """A page of the appointments of these providers, resources or services together, in the order
+    of (created_at, id). Where they have more than `few`, whatever the page, the organization's
+    list is read.
+    """
+    page = _PAGES["of_subjects_by_creation", keyset.backward]
+    rows = await page.many(
+        on,
+        organization_id,
+        *keyset.bounds,
+        keyset.limit,
+        *which.parameters,
+        subject_ids,
+        few,
+    )
+    return [appointment_from(row) for row in rows]
+
+
+async def page_of_people(
+    on: Executor,
+    organization_id: OrganizationId,
+    customer_ids: Sequence[CustomerId],
+    which: AppointmentFilter,
+    keyset: Keyset,
+    *,
+    many: bool,
+) -> list[Appointment]:
+    """A page of the appointments of these customers together, in the order of (starts_at, id);
+    where they are many, from the organization's list.
+    """
+    whose = "of_many_people" if many else "of_people"
+    rows = await _PAGES[whose, keyset.backward].many(
+        on, organization_id, *keyset.bounds, keyset.limit, *which.parameters, customer_ids
+    )
+    return [appointment_from(row) for row in rows]
 
 
 async def pages_of_customers(
@@ -221,16 +268,16 @@ async def _pages(
 async def count_appointments_of_subjects(
     on: Executor,
     organization_id: OrganizationId,
-    subject_ids: Sequence[SubjectId],
+    subject_ids: Sequence[Id],
     which: AppointmentFilter,
-) -> tuple[dict[SubjectId, int], int]:
+) -> tuple[dict[Id, int], int]:
     """How many appointments each of those lists holds in all, absent where there are none; and all
     together, in which nothing counts twice.
     """
     rows = await _COUNT_OF_SUBJECTS.many(
         on, organization_id, *_UNBOUNDED, *which.parameters, subject_ids
     )
-    counts: dict[SubjectId | None, int] = {row["wanted_id"]: row["total"] for row in rows}
+    counts: dict[Id | None, int] = {row["wanted_id"]: row["total"] for row in rows}
     return {each: counts[each] for each in subject_ids if each in counts}, counts[None]
 
 

@@ -1,5 +1,5 @@
-"""Busy sources, and the times and readings that they give. What is written is written under the
-exclusive lock of the subject's rules.
+"""Busy sources, and the times and readings that they give. All writes are under the exclusive
+lock of the subject's rules.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class FeedRead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedFailure:
-    """Since when a feed can't be read, and when its owner was told."""
+    """Since when a feed can't be read, and when its owner was notified."""
 
     since: datetime
     warned_at: datetime | None
@@ -164,7 +164,7 @@ async def feed_failed(
 
 
 async def feed_owner_warned(on: Executor, feed: LeasedFeed, now: datetime) -> None:
-    """Its owner was told that it fails."""
+    """Its owner was notified that it fails."""
     await _WARNED.exec(on, feed.organization_id, feed.source.id, now)
 
 

@@ -318,7 +318,7 @@ async def take_time(
     claims: Claims,
     owner: Owner,
     *,
-    standing: Mapping[SubjectId, Sequence[Claim]],
+    existing: Mapping[SubjectId, Sequence[Claim]],
     now: datetime,
     new_id: Callable[[], UUID],
 ) -> bool:
@@ -336,7 +336,7 @@ async def take_time(
         for subject_id in sorted(claims)
         if any(
             other.expires_at is not None and other.expires_at <= now
-            for other in standing.get(subject_id, ())
+            for other in existing.get(subject_id, ())
         )
     ]
     if expired:

@@ -291,7 +291,7 @@ async def _block(
                 if not running.is_doomed:
                     await running.write()
             except BaseException:
-                # What broke the block is worth more than what then breaks the rollback; the pool
+                # The error of the block matters more than one of the rollback after it; the pool
                 # drops such a connection.
                 with _outages_hidden(connection):
                     await block.rollback()

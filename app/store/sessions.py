@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.booking import visit_of
 from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SessionId
-from app.core.seating import SeatsTaken, StandingSession
+from app.core.seating import ActiveSession, SeatsTaken
 from app.core.slots import Claim, ClaimKind
 from app.core.zones import instant_of
 from app.store.sql import query
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
-_STANDING = query("standing_sessions")
+_STANDING = query("active_sessions")
 _BY_ID = query("sessions_by_id")
 _FOR_UPDATE = query("sessions_for_update")
 _LOCK = query("lock_session")
@@ -59,7 +59,7 @@ def _parties(row: Record) -> tuple[SeatsTaken, ...]:
     return tuple(map(SeatsTaken, row["party_seats"], row["party_expiries"]))
 
 
-def _standing(row: Record) -> StandingSession | None:
+def _session(row: Record) -> ActiveSession | None:
     """None where its time is gone: its holds expired, and others took some of it before it was
     ended. They free all that it has of a subject at once.
     """
@@ -81,12 +81,12 @@ def _standing(row: Record) -> StandingSession | None:
     providers = _providers(row)
     if claims.keys() != {*providers, *_resources(row)}:
         return None
-    return StandingSession(
+    return ActiveSession(
         id=SessionId(row["id"]), providers=providers, claims=claims, parties=_parties(row)
     )
 
 
-async def standing_sessions(
+async def active_sessions(
     on: Executor,
     organization_id: OrganizationId,
     service_ids: Sequence[ServiceId],
@@ -94,13 +94,13 @@ async def standing_sessions(
     until: datetime,
     *,
     without: AppointmentId | None = None,
-) -> dict[ServiceId, list[StandingSession]]:
+) -> dict[ServiceId, list[ActiveSession]]:
     """The sessions of each service that start in `[first, until)` and have not ended, by start,
     with the party of one appointment left out. Some may have expired holds only.
     """
-    found: dict[ServiceId, list[StandingSession]] = {each: [] for each in service_ids}
+    found: dict[ServiceId, list[ActiveSession]] = {each: [] for each in service_ids}
     for row in await _STANDING.many(on, organization_id, without, service_ids, first, until):
-        session = _standing(row)
+        session = _session(row)
         if session is not None:
             found[ServiceId(row["service_id"])].append(session)
     return found
@@ -108,17 +108,17 @@ async def standing_sessions(
 
 async def sessions_by_id(
     on: Executor, organization_id: OrganizationId, ids: Sequence[SessionId]
-) -> dict[SessionId, StandingSession]:
+) -> dict[SessionId, ActiveSession]:
     """Those of these sessions that have not ended."""
     rows = await _BY_ID.many(on, organization_id, None, ids) if ids else []
-    return {each.id: each for row in rows if (each := _standing(row)) is not None}
+    return {each.id: each for row in rows if (each := _session(row)) is not None}
 
 
 class SessionsNow(NamedTuple):
     """The sessions at a start of a service, and how many seats the service has now."""
 
     seats: int
-    sessions: list[StandingSession]
+    sessions: list[ActiveSession]
 
 
 async def sessions_at(
@@ -128,7 +128,7 @@ async def sessions_at(
     rows = await _STANDING.many(
         on, organization_id, None, [service_id], starts_at, starts_at + _INSTANT
     )
-    sessions = [session for row in rows if (session := _standing(row)) is not None]
+    sessions = [session for row in rows if (session := _session(row)) is not None]
     return SessionsNow(rows[0]["seats_now"], sessions) if sessions else None
 
 
@@ -140,21 +140,21 @@ async def sessions_for_update(
     *,
     own: SessionId | None = None,
     without: AppointmentId | None = None,
-) -> list[StandingSession]:
+) -> list[ActiveSession]:
     """The sessions of the service at this start that have not ended, and the moving appointment's
     own, locked until the transaction ends. The party of one appointment is left out.
     """
     ids = [] if own is None else [own]
     rows = await _FOR_UPDATE.many(tx, organization_id, without, service_id, starts_at, ids)
-    return [session for row in rows if (session := _standing(row)) is not None]
+    return [session for row in rows if (session := _session(row)) is not None]
 
 
 async def session_for_update(
     tx: Transaction, organization_id: OrganizationId, session_id: SessionId
-) -> StandingSession | None:
+) -> ActiveSession | None:
     """The session, locked until the transaction ends; None where it has ended."""
     rows = await _FOR_UPDATE.many(tx, organization_id, None, None, None, [session_id])
-    return next((_standing(row) for row in rows), None)
+    return next((_session(row) for row in rows), None)
 
 
 async def lock_session(
@@ -228,7 +228,7 @@ def take_first_seats(
 async def take_seats(
     tx: Transaction,
     lock: CalendarLock,
-    session: StandingSession,
+    session: ActiveSession,
     sitting: Sitting,
     seats: int,
     *,
@@ -236,7 +236,7 @@ async def take_seats(
     now: datetime,
     new_id: Callable[[], UUID],
 ) -> bool:
-    """Take seats in a standing session, which is locked, of so many that it has; False where too
+    """Take seats in an active session, which is locked, of so many that it has; False where too
     few are left, or others took its time. On False the transaction must roll back. It may be no
     more seats, where a party stays.
 
@@ -305,7 +305,7 @@ def _insert_seats(
 async def keep_session_time(
     tx: Transaction,
     organization_id: OrganizationId,
-    session: StandingSession,
+    session: ActiveSession,
     expires_at: datetime | None,
 ) -> bool:
     """The time of a session, which is locked, lasts until then, or (None) without an end; False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.core.events import EventCursor, EventType
 from app.core.ids import DeliveryId, OrganizationId, WebhookId
 from app.core.webhooks import (
+    HOLDS_BACK,
     PROBLEM_LENGTH,
     Delivery,
     DeliveryStatus,
@@ -36,6 +37,7 @@ _FOR_UPDATE = query("webhook_for_update")
 _UPDATE = query("update_webhook")
 _CATCH_UP = query("catch_up_webhook")
 _EXPIRE = query("expire_deliveries")
+_RELEASE_EXPIRED = query("release_deliveries")
 _ROTATE = query("rotate_secret")
 _RESEAL = query("reseal_secrets")
 _DELETE = query("delete_webhook")
@@ -50,13 +52,16 @@ _RENEW = query("renew_lease")
 _RELEASE = query("release_lease")
 _MOVE = query("move_webhook")
 _READY = query("ready_deliveries")
+_READY_BY_HAND = query("ready_by_hand")
 _RECORD = query("record_attempts")
+_RELEASE_NEXT = query("release_next")
 _RECORD_HEALTH = query("record_health")
 _SWITCH_OFF = query("switch_off_webhook")
 _NOTICES = query("notices_due")
 _CLAIM_NOTICE = query("claim_notice")
 _CLOSE_NOTICE = query("close_notice")
 _LAG = query("webhook_lag")
+_RELEASE_PURGED = query("release_all_deliveries")
 _PURGE_DELIVERIES = query("purge_deliveries")
 _PURGE_OF_DELETED = query("purge_deliveries_of_deleted")
 _PURGE_WEBHOOKS = query("purge_webhooks")
@@ -169,12 +174,14 @@ async def catch_up(
     *,
     happened_before: datetime,
     problem: str,
+    real_now: datetime,
 ) -> None:
     """A webhook that was off passes over what happened before this instant; what was pending of it
-    has failed.
+    has failed, and holds back nothing any more.
     """
     await _CATCH_UP.exec(tx, organization_id, webhook_id, happened_before)
-    await _EXPIRE.exec(tx, organization_id, webhook_id, happened_before, problem)
+    if await _EXPIRE.exec(tx, organization_id, webhook_id, happened_before, problem):
+        await _RELEASE_EXPIRED.exec(tx, organization_id, webhook_id, real_now)
 
 
 async def rotate_secret(
@@ -242,7 +249,7 @@ async def deliveries_by_ids(
 async def redeliver(
     on: Executor, organization_id: OrganizationId, delivery_id: DeliveryId, real_now: datetime
 ) -> bool:
-    """Make it due now; False where there is no such delivery."""
+    """Make it due now, unless it waits for its first try; False where there is no such delivery."""
     return await _REDELIVER.exec(on, organization_id, delivery_id, real_now) == 1
 
 
@@ -255,7 +262,7 @@ async def insert_deliveries(
     due_at: datetime,
     by_hand: bool,
 ) -> None:
-    """These events are to be delivered, each under an id of its own."""
+    """These events, later than all before, are to be delivered, each under an id of its own."""
     await _INSERT_DELIVERIES.exec(
         tx,
         organization_id,
@@ -264,6 +271,7 @@ async def insert_deliveries(
         [event_id for _, event_id in deliveries],
         due_at,
         by_hand,
+        HOLDS_BACK,
     )
 
 
@@ -297,9 +305,10 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """A try that ended."""
+    """A try that ended. `by_hand`: it was sent by hand, and no other one waits for it."""
 
     delivery_id: DeliveryId
+    by_hand: bool
     outcome: Outcome
     closed: Closed
     begun_at: datetime
@@ -379,30 +388,23 @@ async def ready_deliveries(
     held: Leased,
     *,
     real_now: datetime,
-    holds_back_since: datetime,
     under_way: Collection[DeliveryId],
     by_hand_only: bool,
     batch_size: int,
 ) -> list[Delivery]:
-    """What it gets now, longest due first, but for what is under way. An undelivered event holds
-    back later ones of its subject where its first try was after `holds_back_since`, or is to come.
-    """
-    rows = await _READY.many(
-        on,
-        held.organization_id,
-        held.webhook.id,
-        real_now,
-        holds_back_since,
-        list(under_way),
-        by_hand_only,
-        batch_size,
+    """What it gets now, longest due first, but for what is under way."""
+    ready = _READY_BY_HAND if by_hand_only else _READY
+    rows = await ready.many(
+        on, held.organization_id, held.webhook.id, real_now, list(under_way), batch_size
     )
     return [delivery_from(row) for row in rows]
 
 
-async def record_attempts(tx: Transaction, held: Leased, tried: Sequence[Tried]) -> bool:
-    """How tries ended; False where the lease is lost, and nothing was recorded, or where all of
-    these deliveries are gone.
+async def record_attempts(
+    tx: Transaction, held: Leased, tried: Sequence[Tried], *, real_now: datetime
+) -> bool:
+    """How tries ended, and from when on the next deliveries of their subjects are due. False where
+    the lease is lost, and nothing was recorded, or where all of these deliveries are gone.
     """
     problems = [
         each.outcome.problem[:PROBLEM_LENGTH] if isinstance(each.outcome, Failed) else None
@@ -421,6 +423,11 @@ async def record_attempts(tx: Transaction, held: Leased, tried: Sequence[Tried])
         [each.outcome.status for each in tried],
         problems,
     )
+    in_order = [each.delivery_id for each in tried if not each.by_hand]
+    if recorded and in_order:
+        await _RELEASE_NEXT.exec(
+            tx, held.organization_id, held.webhook.id, in_order, real_now, HOLDS_BACK
+        )
     return recorded > 0
 
 
@@ -441,7 +448,7 @@ async def record_health(tx: Transaction, held: Leased, health: Health) -> None:
 async def switch_off(
     tx: Transaction, held: Leased, reason: DisabledReason, *, notice_due_at: datetime
 ) -> bool:
-    """Switch it off, and have the administrators told; False where the lease is lost, or it is
+    """Switch it off, with a notice to the administrators; False where the lease is lost, or it is
     off.
     """
     off = await _SWITCH_OFF.exec(
@@ -479,7 +486,7 @@ class Notice:
 async def notices_due(
     on: Executor, *, real_now: datetime, batch_size: int
 ) -> list[tuple[OrganizationId, WebhookId]]:
-    """Whose administrators are to be told now; of all organizations."""
+    """Those of all organizations whose administrators are to be notified now."""
     return [
         (OrganizationId(row["organization_id"]), WebhookId(row["id"]))
         for row in await _NOTICES.many(on, real_now, batch_size)
@@ -532,6 +539,11 @@ async def webhook_lag(on: Executor) -> WebhookLag:
     """Of all organizations."""
     row = await _LAG.one(on)
     return WebhookLag(since=row["since"], failing=row["failing"])
+
+
+async def release_deliveries(on: Executor, *, real_now: datetime) -> None:
+    """Make due what waited for deliveries that were purged; of all organizations."""
+    await _RELEASE_PURGED.exec(on, real_now)
 
 
 async def purge_deliveries(on: Executor, *, happened_before: datetime, batch_size: int) -> int:

@@ -1,10 +1,11 @@
 -- name: before_booking :one
--- What a booking needs, under the locks of its key, contact and network: the result of the key; the customer's record,
--- the one that staff named, or by subject, or for a guest by e-mail or, without one, by phone; how many confirmed appointments are not over, the
--- customer's and those booked by guests of the network; how many bookings those guests made on the day; whether the
--- organization allows customers to be in two places at once; and when it reminds. Always one row.
--- The customer is locked against an erasure: one that was erased while this waited is not found, and one that is found
--- is not erased before this transaction ends.
+-- What a booking needs, under the locks of its key, contact and network: the result of the key; the
+-- customer's record, the one that staff named, or by subject, or for a guest by e-mail or, without
+-- one, by phone; how many confirmed appointments are not over, the customer's and those booked by
+-- guests of the network; how many bookings those guests made on the day; whether the organization
+-- allows customers to be in two places at once; and when it reminds. Always one row. The customer
+-- is locked against an erasure: one that was erased while this waited is not found, and one that is
+-- found is not erased before this transaction ends.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid
 SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
     customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
@@ -43,7 +44,8 @@ LEFT JOIN LATERAL (
         AND erased_at IS NULL
     FOR KEY SHARE
 ) AS customer ON true
--- No visit lasts longer than three days (claim_length), so the index is entered three days before now.
+-- No visit lasts longer than three days (claim_length), so the index is entered three days before
+-- now.
 LEFT JOIN LATERAL (
     SELECT count(*) AS of_customer
     FROM appointment
@@ -55,9 +57,10 @@ LEFT JOIN LATERAL (
 ) AS opened ON true;
 
 -- name: before_move :one
--- What a move needs under the lock of its key: the result of the key; the appointment's customer, with the subject of their
--- account, where they have one or staff entered them, null for a guest; whether the organization allows customers to be in
--- two places at once; and when it reminds. Always one row.
+-- What a move needs under the lock of its key: the result of the key; the appointment's customer,
+-- with the subject of their account, where they have one or staff entered them, null for a guest;
+-- whether the organization allows customers to be in two places at once; and when it reminds.
+-- Always one row.
 -- params: organization_id uuid, mutation text, caller text, key text, appointment_id uuid
 SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, customer.id AS customer_id,
     customer.subject, (
@@ -75,8 +78,8 @@ LEFT JOIN customer
     AND (customer.subject IS NOT NULL OR (customer.made_by_staff AND customer.erased_at IS NULL));
 
 -- name: visits_of_customer :many
--- A customer's confirmed visits that count for their limits: those of a service that are not over, and those that overlap
--- the time from $5 to $6; but for one appointment.
+-- A customer's confirmed visits that count for their limits: those of a service that are not over,
+-- and those that overlap the time from $5 to $6; but for one appointment.
 -- params: organization_id uuid, customer_id uuid, service_id uuid, open_at timestamptz, from_start timestamptz, until_end timestamptz, without uuid
 SELECT service_id, starts_at, ends_at
 FROM appointment

@@ -25,8 +25,8 @@ FROM busy_source
 WHERE organization_id = $1 AND subject_id = $2 AND name = $3;
 
 -- name: busy_sources_at :many
--- Of each of these subjects the busy sources, by name, that keep it busy in its stretch of minutes; the arrays run in
--- parallel. $5 is the length of the longest piece.
+-- Of each of these subjects the busy sources, by name, that keep it busy in its stretch of minutes;
+-- the arrays run in parallel. $5 is the length of the longest piece.
 -- params: organization_id uuid, subject_ids uuid[], from_minutes integer[], until_minutes integer[], longest_minutes integer
 SELECT {{busy_source_columns}}
 FROM busy_source
@@ -58,8 +58,8 @@ DELETE FROM busy_source
 WHERE organization_id = $1 AND id = $2;
 
 -- name: busy_pieces_in_window :many
--- The pieces of a source that don't come of readings and overlap or touch the minutes from $4 to $5. $6 is the length of
--- the longest piece.
+-- The pieces of a source that don't come of readings and overlap or touch the minutes from $4 to
+-- $5. $6 is the length of the longest piece.
 -- params: organization_id uuid, subject_id uuid, source_id uuid, from_minute integer, until_minute integer, longest_minutes integer
 SELECT busy_from, busy_until, is_floating
 FROM busy_time
@@ -79,8 +79,8 @@ FROM busy_time
 WHERE organization_id = $1 AND subject_id = $2 AND source_id = $3 AND is_floating;
 
 -- name: busy_times_of_sources :many
--- The pieces of these sources of these subjects that overlap the minutes from $4 to $5, in order. $6 is the length of the
--- longest piece.
+-- The pieces of these sources of these subjects that overlap the minutes from $4 to $5, in order.
+-- $6 is the length of the longest piece.
 -- params: organization_id uuid, subject_ids uuid[], source_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
 SELECT source_id, busy_from, busy_until
 FROM busy_time

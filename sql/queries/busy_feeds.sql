@@ -5,8 +5,8 @@ INSERT INTO busy_source (organization_id, id, subject_id, name, url, next_read_a
 VALUES ($1, $2, $3, $4, $5, $6, $6);
 
 -- name: due_feeds :many
--- Feeds that are to be read by now and that nobody has a lease on, longest due first, of all organizations. Nothing is
--- locked.
+-- Feeds that are to be read by now and that nobody has a lease on, longest due first, of all
+-- organizations. Nothing is locked.
 -- params: now timestamptz, real_now timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id
@@ -16,7 +16,8 @@ ORDER BY next_read_at
 LIMIT $3::integer;
 
 -- name: lease_feeds :many
--- Lease these feeds; those that another worker has leased, or is leasing, are left to it. The end of the lease is its proof.
+-- Lease these feeds; those that another worker has leased, or is leasing, are left to it. The end
+-- of the lease is its proof.
 -- params: organization_id uuid, ids uuid[], now timestamptz, real_now timestamptz, leased_until timestamptz
 UPDATE busy_source
 SET leased_until = $5
@@ -36,8 +37,8 @@ RETURNING busy_source.id, busy_source.subject_id, busy_source.name, busy_source.
     busy_source.expanded_until;
 
 -- name: feed_was_read :exec
--- A leased feed was read: what to ask it with next time, and until which minute it was expanded; null where it had not
--- changed, and those stay. No row if the lease is no longer ours.
+-- A leased feed was read: what to ask it with next time, and until which minute it was expanded;
+-- null where it had not changed, and those stay. No row if the lease is no longer ours.
 -- params: organization_id uuid, id uuid, leased_until timestamptz, read_at timestamptz, next_read_at timestamptz, problem text, etag text, last_modified text, expanded_until integer
 UPDATE busy_source
 SET last_read_at = $4, next_read_at = $5, problem = $6, failing_since = NULL, warned_at = NULL, leased_until = NULL,
@@ -47,7 +48,8 @@ SET last_read_at = $4, next_read_at = $5, problem = $6, failing_since = NULL, wa
 WHERE organization_id = $1 AND id = $2 AND leased_until = $3;
 
 -- name: feed_failed :maybe
--- A leased feed could not be read. Returns since when, and when its owner was told; no row if the lease is no longer ours.
+-- A leased feed could not be read. Returns since when, and when its owner was notified; no row if
+-- the lease is no longer ours.
 -- params: organization_id uuid, id uuid, leased_until timestamptz, failed_at timestamptz, next_read_at timestamptz, problem text
 UPDATE busy_source
 SET failing_since = coalesce(failing_since, $4), next_read_at = $5, problem = $6, leased_until = NULL
@@ -55,14 +57,15 @@ WHERE organization_id = $1 AND id = $2 AND leased_until = $3
 RETURNING failing_since, warned_at;
 
 -- name: feed_owner_warned :exec
--- The owner of a failing feed was told.
+-- The owner of a failing feed was notified.
 -- params: organization_id uuid, id uuid, warned_at timestamptz
 UPDATE busy_source
 SET warned_at = $3
 WHERE organization_id = $1 AND id = $2 AND failing_since IS NOT NULL;
 
 -- name: own_event_ids :many
--- Which of these are appointments or sessions of the organization: their events in a calendar are echoes.
+-- Which of these are appointments or sessions of the organization: their events in a calendar are
+-- echoes.
 -- params: organization_id uuid, ids uuid[]
 SELECT id
 FROM appointment
@@ -82,7 +85,8 @@ SELECT greatest(
 ) AS days;
 
 -- name: state_of_feeds :one
--- How many feeds can't be read, and since when the one that is longest due has waited; null where none is due.
+-- How many feeds can't be read, and since when the one that is longest due has waited; null where
+-- none is due.
 -- params: now timestamptz
 -- scope: all organizations
 SELECT count(*) FILTER (WHERE failing_since IS NOT NULL) AS failing,

@@ -43,8 +43,8 @@ coalesce((
 ), created_at) AS changed_at;
 
 -- name: entries_of_provider :many
--- The provider's appointments that start from an instant on and have their time alone, but for cancelled ones: the
--- earliest ones, in order.
+-- The provider's appointments that start from an instant on and have their time alone, but for
+-- cancelled ones: the earliest ones, in order.
 -- params: organization_id uuid, provider_id uuid, from_start timestamptz, most integer
 SELECT *
 FROM (
@@ -73,8 +73,9 @@ ORDER BY starts_at, id
 LIMIT $4::integer;
 
 -- name: session_entries_of_provider :many
--- The sessions with the provider that start from an instant on and in which something is booked: the earliest ones, in
--- order. changed_at is when the last change of any appointment in it was made.
+-- The sessions with the provider that start from an instant on and in which something is booked:
+-- the earliest ones, in order. changed_at is when the last change of any appointment in it was
+-- made.
 -- params: organization_id uuid, provider_id uuid, from_start timestamptz, most integer
 SELECT session.id, session.service_id, session.provider_id, session.starts_at, session.ends_at, session.version, booked.seats,
     booked.bookings, booked.changed_at
@@ -99,7 +100,8 @@ ORDER BY session.starts_at, session.id
 LIMIT $4::integer;
 
 -- name: entries_of_customer :many
--- The customer's appointments that start from an instant on, but for cancelled ones: the earliest ones, in order.
+-- The customer's appointments that start from an instant on, but for cancelled ones: the earliest
+-- ones, in order.
 -- params: organization_id uuid, customer_id uuid, from_start timestamptz, most integer
 SELECT {{entry_columns}}
 FROM appointment
@@ -108,8 +110,8 @@ ORDER BY starts_at, id
 LIMIT $4::integer;
 
 -- name: entry_of_appointment :maybe
--- The same of one appointment, cancelled or not, while its manage links are of this generation and its customer is not
--- erased; with the zone and the language of its customer.
+-- The same of one appointment, cancelled or not, while its manage links are of this generation and
+-- its customer is not erased; with the zone and the language of its customer.
 -- params: organization_id uuid, appointment_id uuid, generation integer
 SELECT {{entry_columns}}, customer_time_zone, contact_locale
 FROM appointment

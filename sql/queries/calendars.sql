@@ -3,10 +3,10 @@
 subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id, expires_at, unit;
 
 -- name: calendars :many
--- Everything but claims that decides about the time of each (provider, service or null) asked for: rules, weekly hours,
--- breaks, and the exceptions and time off on the dates from $4 to $5. One statement for any number. A service that the
--- provider does not offer, or that is archived, comes back as nulls, and an archived provider not at all, unless withdrawn
--- ones are wanted too.
+-- Everything but claims that decides about the time of each (provider, service or null) asked for:
+-- rules, weekly hours, breaks, and the exceptions and time off on the dates from $4 to $5. One
+-- statement for any number. A service that the provider does not offer, or that is archived, comes
+-- back as nulls, and an archived provider not at all, unless withdrawn ones are wanted too.
 -- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_date date, until_date date, with_withdrawn boolean
 SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_service_id,
     provider.subject, provider.name, provider.email, provider.phone, provider.time_zone,
@@ -46,8 +46,8 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
             SELECT FROM service_need WHERE service_need.organization_id = $1 AND service_need.service_id = service.id
         )
     ) AS offered_is_plain,
-    -- Arrays of numbers, each row alike: dates are days since 1970. Rows of a composite type would be described to each
-    -- connection again.
+    -- Arrays of numbers, each row alike: dates are days since 1970. Rows of a composite type would
+    -- be described to each connection again.
     ARRAY(
         SELECT ARRAY[weekday, start_minute, end_minute, effective_from - date '1970-01-01', effective_until - date '1970-01-01']
         FROM weekly_hours
@@ -76,7 +76,8 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
 FROM (
     SELECT each.provider_id, each.service_id
     FROM unnest($2::uuid[], $3::uuid[]) AS each (provider_id, service_id)
-    -- All of them. Without a limit a plan for any number of them is made for ten, and reads the whole of a small table.
+    -- All of them. Without a limit a plan for any number of them is made for ten, and reads the
+    -- whole of a small table.
     LIMIT cardinality($2::uuid[])
 ) AS wanted
 JOIN provider
@@ -104,15 +105,16 @@ FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: claims_of_subjects :many
--- The active claims and the busy times of these subjects that overlap the minutes from $3 to $4. $5 is the length of the
--- longest of either. A busy time is on unit 0, for no appointment.
+-- The active claims and the busy times of these subjects that overlap the minutes from $3 to $4. $5
+-- is the length of the longest of either. A busy time is on unit 0, for no appointment.
 -- params: organization_id uuid, subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
 SELECT {{claim_columns}}
 FROM claim
 WHERE organization_id = $1
     AND subject_id = ANY($2)
     AND active
-    -- What begins earlier is over by $3. Without this the index on claimed_from is read from its beginning.
+    -- What begins earlier is over by $3. Without this the index on claimed_from is read from its
+    -- beginning.
     AND claimed_from > $3::integer - $5::integer
     AND claimed_from < $4
     AND claimed_until > $3
@@ -126,17 +128,18 @@ WHERE organization_id = $1
     AND busy_until > $3;
 
 -- name: claims_under_lock :many
--- Take these locks in the order of the array, until the transaction ends; then look at claims and busy times, as
--- claims_of_subjects does. The function takes them in a statement of its own: the look sees what the transactions that held them have written.
+-- Take these locks in the order of the array, until the transaction ends; then look at claims and
+-- busy times, as claims_of_subjects does. The function takes them in a statement of its own: the
+-- look sees what the transactions that held them have written.
 -- params: organization_id uuid, lock_keys bigint[], subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
 SELECT {{claim_columns}}
 FROM claims_under_lock(organization_id => $1, lock_keys => $2, subject_ids => $3, from_minute => $4, until_minute => $5,
     longest_minutes => $6);
 
 -- name: led_claims :many
--- The active claims that overlap the minutes from $4 to $5, of providers who lead a visit of one of these services; $6 is
--- the length of the longest claim. Who leads, and for which service, is written with the appointment, the hold or the
--- session.
+-- The active claims that overlap the minutes from $4 to $5, of providers who lead a visit of one of
+-- these services; $6 is the length of the longest claim. Who leads, and for which service, is
+-- written with the appointment, the hold or the session.
 -- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
 SELECT claim.subject_id, claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until,
     claim.appointment_id, claim.expires_at, claim.unit,
@@ -156,8 +159,9 @@ WHERE claim.organization_id = $1
     AND coalesce(appointment.service_id, hold.service_id, session.service_id) = ANY($3);
 
 -- name: insert_claims :exec
--- Take time for one visit of an appointment, a hold or a session, on units of several subjects; the arrays run in parallel. Fewer
--- rows than given mean that the exclusion constraint refused one: some of the time is taken.
+-- Take time for one visit of an appointment, a hold or a session, on units of several subjects; the
+-- arrays run in parallel. Fewer rows than given mean that the exclusion constraint refused one:
+-- some of the time is taken.
 -- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
 INSERT INTO claim (organization_id, id, subject_id, provider_id, unit, appointment_id, hold_id, session_id, during, visit,
     expires_at, active)
@@ -174,12 +178,14 @@ CROSS JOIN (
     LIMIT cardinality($8::uuid[])
 ) AS given
 WHERE subject.organization_id = $1 AND subject.id = given.subject_id
--- Even without the locks, two visits that want the same units wait for each other in this order, without a deadlock.
+-- Even without the locks, two visits that want the same units wait for each other in this order,
+-- without a deadlock.
 ORDER BY given.subject_id, given.unit
 ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
 
 -- name: free_appointment_time :exec
--- Free all of an appointment's time. Its claims are changed only by the transaction that has locked its row.
+-- Free all of an appointment's time. Its claims are changed only by the transaction that has locked
+-- its row.
 -- params: organization_id uuid, appointment_id uuid
 UPDATE claim
 SET active = false
@@ -192,7 +198,8 @@ WITH given_back AS (
     SELECT id
     FROM claim
     WHERE organization_id = $1 AND hold_id = $2 AND active
-    -- The sweep and a booking of an expired hold's time lock its claims in the same order: no deadlock.
+    -- The sweep and a booking of an expired hold's time lock its claims in the same order: no
+    -- deadlock.
     ORDER BY subject_id, unit, claimed_from
     FOR UPDATE
 )
@@ -202,8 +209,9 @@ FROM given_back
 WHERE claim.organization_id = $1 AND claim.id = given_back.id;
 
 -- name: free_expired_time :exec
--- Free the time of holds that have expired by $6, on these subjects and in the minutes from $3 to $4; their time on other
--- subjects is not locked here, and left to the sweep. $5 is the length of the longest claim.
+-- Free the time of holds that have expired by $6, on these subjects and in the minutes from $3 to
+-- $4; their time on other subjects is not locked here, and left to the sweep. $5 is the length of
+-- the longest claim.
 -- params: organization_id uuid, subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer, expired_by timestamptz
 WITH given_back AS (
     SELECT id
@@ -258,7 +266,8 @@ WHERE organization_id = $1 AND session_id = $2 AND active
 ORDER BY subject_id, unit;
 
 -- name: provider_ids_offering :many
--- Every provider of the organization, or those that offer a service; nobody and nothing that is archived.
+-- Every provider of the organization, or those that offer a service; nobody and nothing that is
+-- archived.
 -- params: organization_id uuid, service_id uuid
 SELECT provider.id
 FROM provider
@@ -273,9 +282,9 @@ WHERE provider.organization_id = $1
 ORDER BY provider.id;
 
 -- name: lock_each :exec
--- Take these locks, one after the other in the order of the arrays, until the transaction ends: those of the first array
--- exclusively, those of the second one shared. A separate statement: the one after it sees what the transactions that
--- held the locks before have written.
+-- Take these locks, one after the other in the order of the arrays, until the transaction ends:
+-- those of the first array exclusively, those of the second one shared. A separate statement: the
+-- one after it sees what the transactions that held the locks before have written.
 -- params: lock_keys bigint[], shared_keys bigint[]
 -- scope: all organizations
 SELECT CASE

@@ -1,14 +1,15 @@
 -- name: commit_position :one
--- How many transactions have ended, as this snapshot sees it: a snapshot with one more commit gets a greater number, on any
--- connection. It orders what different processes read, and costs no write: no counter that bookings would wait for.
+-- How many transactions have ended, as this snapshot sees it: a snapshot with one more commit gets
+-- a greater number, on any connection. It orders what different processes read, and costs no write:
+-- no counter that bookings would wait for.
 -- params: none
 -- scope: all organizations
 SELECT pg_snapshot_xmax(snapshot)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(snapshot)) AS position
 FROM pg_current_snapshot() AS snapshot;
 
 -- name: appointment_changes_since :many
--- The changes of the organization's appointments from $2 on, oldest first, with the providers that each takes now; after
--- the row ($3, $4) of a page before.
+-- The changes of the organization's appointments from $2 on, oldest first, with the providers that
+-- each takes now; after the row ($3, $4) of a page before.
 -- params: organization_id uuid, since timestamptz, after_appointment_id uuid, after_version integer, page_size integer
 SELECT appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version,
     appointment_history.kind, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,

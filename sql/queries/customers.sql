@@ -17,7 +17,8 @@ FROM customer
 WHERE organization_id = $1 AND subject = $2;
 
 -- name: customer_remains :maybe
--- A customer who is not erased, and can't be before this transaction ends; no row for an erased one.
+-- A customer who is not erased, and can't be before this transaction ends; no row for an erased
+-- one.
 -- params: organization_id uuid, id uuid
 SELECT id
 FROM customer
@@ -25,8 +26,8 @@ WHERE organization_id = $1 AND id = $2 AND erased_at IS NULL
 FOR KEY SHARE;
 
 -- name: insert_customer :exec
--- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is there already. One that
--- staff made shares its addresses.
+-- A new customer; nothing where one with this subject, or for guests with this e-mail or phone, is
+-- there already. One that staff made shares its addresses.
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamptz, external_id text, made_by_staff boolean, made_by_provider uuid
 INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zone, locale, channels, created_at,
     external_id, made_by_staff, made_by_provider)
@@ -34,8 +35,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT DO NOTHING;
 
 -- name: customers_of_provider :many
--- Those of these customers whom a provider serves, as the provider knows them: by the contact that was given for their last
--- visit together, and since their first one was booked; or by the record, where the provider made it.
+-- Those of these customers whom a provider serves, as the provider knows them: by the contact that
+-- was given for their last visit together, and since their first one was booked; or by the record,
+-- where the provider made it.
 -- params: organization_id uuid, provider_id uuid, ids uuid[]
 SELECT person.id, person.subject,
     CASE WHEN person.is_own THEN person.name ELSE visit.contact_name END AS name,
@@ -72,9 +74,10 @@ LEFT JOIN LATERAL (
 WHERE person.is_own OR visit.contact_name IS NOT NULL;
 
 -- fragment: people_found
--- A reader's customers who have, for each word of a text ($3), a word that begins so; all of them where the text has no
--- words. The key is entered at the word that the fewest have, which is looked for only so far as that is cheap; a page goes
--- on at the word of its cursor. Somebody with several words that begin so counts at the first of them in the alphabet.
+-- A reader's customers who have, for each word of a text ($3), a word that begins so; all of them
+-- where the text has no words. The key is entered at the longest word that few have, or else at the
+-- longest; a page goes on at the word of its cursor. Somebody with several words that begin so
+-- counts at the first of them in the alphabet.
 SELECT each.line, each.customer_id
 FROM (
     -- One bound on each side: of two, the index is entered at the wrong one.
@@ -87,17 +90,33 @@ FROM (
         SELECT coalesce((
             SELECT word
             FROM unnest(search_words($3)) AS typed (word)
+            WHERE starts_with(coalesce($4::text, $6::text, ''), word)
+            ORDER BY length(word) DESC
+            LIMIT 1
+        ), (
+            -- One word after the other is looked at, until one is found that few have.
+            SELECT typed.word
+            FROM (
+                SELECT word, length(word) AS letters
+                FROM unnest(search_words($3)) AS each_typed (word)
+                ORDER BY letters DESC, word
+            ) AS typed
             CROSS JOIN LATERAL (
                 SELECT count(*) AS total
                 FROM (
                     SELECT
                     FROM customer_word
-                    WHERE organization_id = $1 AND reader_id = $2 AND line >= word AND line < word || chr(1114111)
-                    LIMIT 100
+                    WHERE organization_id = $1 AND reader_id = $2
+                        AND line >= typed.word AND line < typed.word || chr(1114111)
+                    -- As many as a page of the index holds.
+                    LIMIT 32
                 ) AS few
             ) AS having_it
-            ORDER BY starts_with(coalesce($4::text, $6::text, ''), word) DESC, having_it.total, length(word) DESC, word
+            WHERE having_it.total < 32
+            ORDER BY typed.letters DESC, typed.word
             LIMIT 1
+        ), (
+            SELECT word FROM unnest(search_words($3)) AS typed (word) ORDER BY length(word) DESC, word LIMIT 1
         ), ' ') COLLATE "C" AS start
         OFFSET 0
     ) AS found
@@ -117,7 +136,8 @@ CROSS JOIN LATERAL (
         ));
 
 -- name: people_forward :many
--- A page of the customers found, in the order of (line, customer_id), strictly between two cursors; null ones bound nothing.
+-- A page of the customers found, in the order of (line, customer_id), strictly between two cursors;
+-- null ones bound nothing.
 -- params: organization_id uuid, reader_id uuid, search text, after_line text, after_id uuid, before_line text, before_id uuid, page_size integer
 {{people_found}}
     ORDER BY line, customer_id
@@ -169,8 +189,9 @@ WHERE organization_id = $1 AND id = $2
 RETURNING id;
 
 -- name: lock_appointments_of_customer :exec
--- Wait for running changes of a customer's appointments, and let none begin until the transaction ends. Everything that
--- locks several appointments does it in one order, so that there is no deadlock.
+-- Wait for running changes of a customer's appointments, and let none begin until the transaction
+-- ends. Everything that locks several appointments does it in one order, so that there is no
+-- deadlock.
 -- params: organization_id uuid, customer_id uuid
 SELECT id
 FROM appointment
@@ -179,7 +200,8 @@ ORDER BY id
 FOR UPDATE;
 
 -- name: erase_customer :one
--- Remove all personal data from a customer's record; the row stays, for the appointments that refer to it.
+-- Remove all personal data from a customer's record; the row stays, for the appointments that refer
+-- to it.
 -- params: organization_id uuid, id uuid, name text, erased_at timestamptz
 UPDATE customer
 SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL, channels = NULL,
@@ -196,8 +218,8 @@ SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_local
 WHERE organization_id = $1 AND customer_id = $2;
 
 -- name: erase_history_of_customer :exec
--- Remove all personal data of the customer from the history of their appointments; what happened when, and the names of
--- staff, stay.
+-- Remove all personal data of the customer from the history of their appointments; what happened
+-- when, and the names of staff, stay.
 -- params: organization_id uuid, customer_id uuid
 UPDATE appointment_history
 SET reason = NULL, former_email = NULL, former_phone = NULL, actor_subject = CASE WHEN actor = 'CUSTOMER' THEN NULL ELSE actor_subject END
@@ -222,16 +244,18 @@ SET caller = 'erased'
 WHERE organization_id = $1 AND caller = $2;
 
 -- name: forget_channels_of_customer :exec
--- What was asked for at booking no longer counts: the customer's record says on which channels they want messages.
+-- What was asked for at booking no longer counts: the customer's record says on which channels they
+-- want messages.
 -- params: organization_id uuid, customer_id uuid
 UPDATE appointment
 SET contact_channels = NULL
 WHERE organization_id = $1 AND customer_id = $2 AND contact_channels IS NOT NULL;
 
 -- name: export_customer :maybe
--- Everything that is stored about a customer, as JSON: their record, their appointments with history and the messages to
--- them, the numbers of theirs that are verified, their calendar feed, and their holds. Whole rows, so that a column to come is in it. Left out are
--- keys of other things that say nothing by themselves, hashes, and who of the staff did what.
+-- Everything that is stored about a customer, as JSON: their record, their appointments with
+-- history and the messages to them, the numbers of theirs that are verified, their calendar feed,
+-- and their holds. Whole rows, so that a column to come is in it. Left out are keys of other things
+-- that say nothing by themselves, hashes, and who of the staff did what.
 -- params: organization_id uuid, customer_id uuid, caller text
 SELECT jsonb_build_object(
     'customer', to_jsonb(customer) - '{organization_id,made_by_provider}'::text[],

@@ -25,7 +25,8 @@ WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
 -- name: holds_of_session_for_update :many
--- The holds in a session whose end is not recorded yet, locked until the transaction ends, in one order.
+-- The holds in a session whose end is not recorded yet, locked until the transaction ends, in one
+-- order.
 -- params: organization_id uuid, session_id uuid
 SELECT {{hold_columns}}
 FROM hold
@@ -70,7 +71,8 @@ SET ended_at = $3
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: expired_holds :many
--- A batch of holds that expired unused and whose end is not recorded yet, of all organizations. Nothing is locked.
+-- A batch of holds that expired unused and whose end is not recorded yet, of all organizations.
+-- Nothing is locked.
 -- params: expired_by timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id, provider_id, expires_at

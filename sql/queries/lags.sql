@@ -1,6 +1,6 @@
 -- name: waiting_since :one
--- When the oldest due entry of the outbox was due, and since when the oldest message that may be sent waits; null where
--- nothing does.
+-- When the oldest due entry of the outbox was due, and since when the oldest message that may be
+-- sent waits; null where nothing does.
 -- params: due_by timestamptz, real_now timestamptz
 -- scope: all organizations
 SELECT

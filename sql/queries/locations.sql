@@ -10,8 +10,8 @@ FROM location
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: locations_of_organization :many
--- The organization's locations, by name as people sort names; archived ones only where they are wanted. An organization
--- has few.
+-- The organization's locations, by name as people sort names; archived ones only where they are
+-- wanted. An organization has few.
 -- params: organization_id uuid, with_archived boolean
 SELECT {{location_columns}}
 FROM location
@@ -34,8 +34,8 @@ ON CONFLICT ON CONSTRAINT location_external_id_key DO NOTHING
 RETURNING id;
 
 -- name: location_for_update :maybe
--- A location as it is now, locked until the transaction ends: changes of one location are serialized, and nobody is given
--- one that is about to be archived.
+-- A location as it is now, locked until the transaction ends: changes of one location are
+-- serialized, and nobody is given one that is about to be archived.
 -- params: organization_id uuid, id uuid
 SELECT {{location_columns}}
 FROM location
@@ -43,7 +43,8 @@ WHERE organization_id = $1 AND id = $2
 FOR UPDATE;
 
 -- name: location_in_use :maybe
--- A location that may be given to a provider or a service, and is not archived before this transaction ends.
+-- A location that may be given to a provider or a service, and is not archived before this
+-- transaction ends.
 -- params: organization_id uuid, id uuid
 SELECT id
 FROM location
@@ -60,7 +61,8 @@ WHERE organization_id = $1 AND id = $2
 RETURNING id;
 
 -- name: phone_of_visit :maybe
--- The number to call about a visit: that of its location, the service's or else the lead's; else the organization's.
+-- The number to call about a visit: that of its location, the service's or else the lead's; else
+-- the organization's.
 -- params: organization_id uuid, provider_id uuid, service_id uuid
 SELECT coalesce(location.phone, organization.phone) AS phone
 FROM provider

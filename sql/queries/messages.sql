@@ -1,6 +1,7 @@
 -- fragment: message_recipient
--- Whom a row of the message log is for. Rows of earlier programs name no provider: theirs are for the lead. Those for other
--- providers have no recipient, since earlier programs know one provider for an appointment (0043).
+-- Whom a row of the message log is for. Rows of earlier programs name no provider: theirs are for
+-- the lead. Those for other providers have no recipient, since earlier programs know one provider
+-- for an appointment (0043).
 coalesce(reminder_log.recipient, 'PROVIDER') AS recipient,
     CASE WHEN reminder_log.recipient IS DISTINCT FROM 'CUSTOMER' THEN coalesce(reminder_log.provider_id, (
         SELECT appointment.provider_id
@@ -19,9 +20,10 @@ ORDER BY due_at
 LIMIT $2::integer;
 
 -- name: take_outbox :many
--- Take these entries out of the outbox, except those that another worker is taking. The time it takes must not grow with the
--- organization's outbox, even where PostgreSQL has no statistics of it and plans for one row per organization: so both scans
--- name the appointments, which the index finds, and the first runs once.
+-- Take these entries out of the outbox, except those that another worker is taking. The time it
+-- takes must not grow with the organization's outbox, even where PostgreSQL has no statistics of it
+-- and plans for one row per organization: so both scans name the appointments, which the index
+-- finds, and the first runs once.
 -- params: organization_id uuid, appointment_ids uuid[], time_versions integer[], kinds text[]
 WITH taken AS MATERIALIZED (
     SELECT appointment_id, time_version, kind
@@ -50,10 +52,11 @@ WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, kind;
 
 -- name: insert_messages :exec
--- Rows of the log, each once: one that is there for the same time, kind, recipient and channel stays as it is; for a session
--- there is one, whichever of its appointments it was planned with. Joined with their appointments, so that the statement runs
--- where the organization's rows are, and since only the lead's rows about appointments have a recipient (see
--- message_recipient). Written in one order, so that two workers never deadlock over the keys of sessions.
+-- Rows of the log, each once: one that is there for the same time, kind, recipient and channel
+-- stays as it is; for a session there is one, whichever of its appointments it was planned with.
+-- Joined with their appointments, so that the statement runs where the organization's rows are, and
+-- since only the lead's rows about appointments have a recipient (see message_recipient). Written
+-- in one order, so that two workers never deadlock over the keys of sessions.
 -- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[], provider_ids uuid[], session_ids uuid[]
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
     lease_until, detail, created_at, destination, provider_id, session_id)
@@ -87,7 +90,8 @@ ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- name: count_messages :many
--- How many messages each of these destinations was sent, or waits to be sent, since then. What failed counts: it was tried.
+-- How many messages each of these destinations was sent, or waits to be sent, since then. What
+-- failed counts: it was tried.
 -- params: organization_id uuid, destinations bytea[], since timestamptz
 SELECT destination, count(*) AS messages
 FROM reminder_log
@@ -95,7 +99,8 @@ WHERE organization_id = $1 AND destination = ANY($2) AND created_at > $3 AND sta
 GROUP BY destination;
 
 -- name: notified_times :many
--- The times of these appointments that a message to the customer was sent about, or is pending about, with the channel.
+-- The times of these appointments that a message to the customer was sent about, or is pending
+-- about, with the channel.
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT DISTINCT appointment_id, channel, time_version
 FROM reminder_log
@@ -104,8 +109,8 @@ WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOME
     AND kind <> 'READDRESSED';
 
 -- name: messages_of_appointments :many
--- Every row of the log for these appointments, in the order in which they were due; the rows of a session for each of its
--- appointments.
+-- Every row of the log for these appointments, in the order in which they were due; the rows of a
+-- session for each of its appointments.
 -- params: organization_id uuid, appointment_ids uuid[]
 SELECT id, asked.appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend,
     session_id
@@ -133,8 +138,8 @@ FROM reminder_log
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: waiting_messages :many
--- A batch of messages that wait to be sent and that nobody has a lease on, longest waiting first, of all
--- organizations. Nothing is locked.
+-- A batch of messages that wait to be sent and that nobody has a lease on, longest waiting first,
+-- of all organizations. Nothing is locked.
 -- params: real_now timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id
@@ -144,8 +149,8 @@ ORDER BY lease_until
 LIMIT $2::integer;
 
 -- name: claim_messages :many
--- Claim these messages until the lease ends; those that another worker claimed, or is claiming, are left to it. The number
--- of attempts is the proof of the claim: closing the row takes it.
+-- Claim these messages until the lease ends; those that another worker claimed, or is claiming, are
+-- left to it. The number of attempts is the proof of the claim: closing the row takes it.
 -- params: organization_id uuid, ids uuid[], real_now timestamptz, lease_until timestamptz
 UPDATE reminder_log
 SET lease_until = $4, attempts = reminder_log.attempts + 1
@@ -161,9 +166,10 @@ RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_versio
     reminder_log.wire_text, reminder_log.wire_since, reminder_log.session_id;
 
 -- name: begin_attempt :exec
--- The message is about to be handed to the mail server or the gateway: from now on it may have arrived, until its outcome is
--- known. No row if the claim is no longer ours, or if the appointment or the session that it tells of has changed since the
--- decision: changes that were committed before this statement began are seen. The lease is that of the attempt from now on.
+-- The message is about to be handed to the mail server or the gateway: from now on it may have
+-- arrived, until its outcome is known. No row if the claim is no longer ours, or if the appointment
+-- or the session that it is about has changed since the decision: changes that were committed
+-- before this statement began are seen. The lease is that of the attempt from now on.
 -- params: organization_id uuid, id uuid, attempts integer, appointment_version integer, begun_at timestamptz, lease_until timestamptz, wire_text text, session_id uuid, session_version integer
 UPDATE reminder_log
 SET wire_since = $5, lease_until = $6, wire_text = $7
@@ -193,7 +199,8 @@ SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_unti
 WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
 
 -- name: postpone_message :exec
--- Put a claimed message off until then. Unless it may have arrived, the record of its attempt is removed.
+-- Put a claimed message off until then. Unless it may have arrived, the record of its attempt is
+-- removed.
 -- params: organization_id uuid, id uuid, attempts integer, lease_until timestamptz, detail text, may_have_arrived boolean
 UPDATE reminder_log
 SET lease_until = $4, detail = $5, wire_text = CASE WHEN $6 THEN wire_text END,
@@ -208,8 +215,9 @@ FROM reminder_log
 WHERE organization_id = $1 AND appointment_id = $2 AND channel = 'SMS' AND provider_message_id IS NOT NULL;
 
 -- name: record_delivery :exec
--- Records the gateway's report on a message. A message that it failed to deliver stays so: reports come in any order.
--- One that failed because its fate was unknown, or that waits because its answer was lost, is known now.
+-- Records the gateway's report on a message. A message that it failed to deliver stays so: reports
+-- come in any order. One that failed because its fate was unknown, or that waits because its answer
+-- was lost, is known now.
 -- params: organization_id uuid, id uuid, status text, sent_at timestamptz, detail text, provider_message_id text
 UPDATE reminder_log
 SET status = $3, sent_at = CASE WHEN $3 = 'SENT' THEN coalesce(sent_at, $4) END, detail = $5, provider_message_id = $6,
@@ -230,7 +238,8 @@ FROM reminder_log
 WHERE organization_id = $1 AND id = $2;
 
 -- name: group_visits :many
--- These sessions with what is booked in them: the seats of those who have not cancelled, and the number of their bookings.
+-- These sessions with what is booked in them: the seats of those who have not cancelled, and the
+-- number of their bookings.
 -- params: organization_id uuid, ids uuid[]
 SELECT session.id, coalesce(session.provider_ids, ARRAY[session.provider_id]) AS provider_ids, session.starts_at,
     session.ends_at, session.version, session.time_version, session.is_cancelled, coalesce(booked.seats, 0) AS seats,
@@ -247,14 +256,15 @@ LEFT JOIN (
 WHERE session.organization_id = $1 AND session.id = ANY($2);
 
 -- name: stop_messages_of_customer :many
--- Text messages on their way to an erased customer have failed, and their words go. Every other pending message loses its
--- claim, so that no worker begins an attempt with what it read of the customer before; the next claim decides again. An
--- e-mail that is being handed over is left to its worker: its outcome is still to be recorded. A message about a session
--- says nothing of the customer.
+-- Text messages on their way to an erased customer have failed, and their words go. Every other
+-- pending message loses its claim, so that no worker begins an attempt with what it read of the
+-- customer before; the next claim decides again. An e-mail that is being handed over is left to its
+-- worker: its outcome is still to be recorded. A message about a session says nothing of the
+-- customer.
 -- params: organization_id uuid, customer_id uuid
 UPDATE reminder_log
--- Evaluated once the row is locked: an attempt that began in a transaction still open when this statement started is seen
--- here. WHERE alone would miss its words.
+-- Evaluated once the row is locked: an attempt that began in a transaction still open when this
+-- statement started is seen here. WHERE alone would miss its words.
 SET attempts = attempts + 1, wire_text = NULL,
     wire_since = CASE WHEN wire_text IS NULL THEN wire_since END,
     status = CASE WHEN wire_text IS NULL THEN status ELSE 'FAILED' END,

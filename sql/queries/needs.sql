@@ -1,6 +1,6 @@
 -- name: needs_of_services :many
--- What a visit of each of these services takes. The arrays of each kind run in parallel, in the service's order. Archived
--- services and providers are among them only if they are wanted.
+-- What a visit of each of these services takes. The arrays of each kind run in parallel, in the
+-- service's order. Archived services and providers are among them only if they are wanted.
 -- params: organization_id uuid, ids uuid[], with_archived_services boolean, with_archived_providers boolean
 SELECT service.id, service.providers_needed, service.assignment, service.seats,
     ARRAY(
@@ -39,7 +39,8 @@ FROM service
 WHERE service.organization_id = $1 AND service.id = ANY($2) AND ($3 OR NOT service.is_archived);
 
 -- name: update_service_needs :exec
--- How many providers a visit of the service takes, who is tried first, and how many seats a start has.
+-- How many providers a visit of the service takes, who is tried first, and how many seats a start
+-- has.
 -- params: organization_id uuid, service_id uuid, providers_needed integer, assignment text, seats integer
 UPDATE service
 SET providers_needed = $3, assignment = $4, seats = $5
@@ -71,8 +72,9 @@ DELETE FROM service_need
 WHERE organization_id = $1 AND service_id = $2;
 
 -- name: insert_service_needs :exec
--- The groups of resources that the service needs, in this order. The first two arrays run in parallel; the other two say of
--- which group, counted from 1, each resource is, in the groups' order.
+-- The groups of resources that the service needs, in this order. The first two arrays run in
+-- parallel; the other two say of which group, counted from 1, each resource is, in the groups'
+-- order.
 -- params: organization_id uuid, service_id uuid, names text[], counts integer[], need_positions integer[], resource_ids uuid[]
 WITH needs AS (
     INSERT INTO service_need (organization_id, service_id, position, name, count)

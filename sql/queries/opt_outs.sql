@@ -1,7 +1,8 @@
 -- name: opted_out :many
--- Those of these addresses, each a channel and a digest, that opted out. The earlier digests are those that were made of
--- the domain's own letters: they count only where an opt-out was written so. Channels and digests are named by themselves
--- too, for the index: by the pairs alone, PostgreSQL may read all opt-outs of the organization.
+-- Those of these addresses, each a channel and a digest, that opted out. The earlier digests are
+-- those that were made of the domain's own letters: they count only where an opt-out was written
+-- so. Channels and digests are named by themselves too, for the index: by the pairs alone,
+-- PostgreSQL may read all opt-outs of the organization.
 -- params: organization_id uuid, channels text[], address_digests bytea[], earlier_channels text[], earlier_digests bytea[]
 SELECT address_digest, false AS is_earlier
 FROM message_opt_out

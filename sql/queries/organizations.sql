@@ -29,7 +29,8 @@ ON CONFLICT ON CONSTRAINT organization_slug_key DO NOTHING
 RETURNING id;
 
 -- name: organization_for_update :one
--- The organization as it is now, locked until the transaction ends: changes of its settings are serialized.
+-- The organization as it is now, locked until the transaction ends: changes of its settings are
+-- serialized.
 -- params: organization_id uuid
 -- scope: all organizations
 SELECT {{organization_columns}}

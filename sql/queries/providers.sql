@@ -6,8 +6,9 @@ policy_late_fee_minor, policy_late_fee_currency, locale, channels, limits, polic
 description, location_id, is_archived, external_id;
 
 -- fragment: on_page_by_name
--- The rows of a page by name, in the order of (name_sort, id): strictly between two cursors, which give the name; null ones
--- bound nothing. $7 restricts it to ids, $8 to names that contain a text, in any case. $9 includes what is archived.
+-- The rows of a page by name, in the order of (name_sort, id): strictly between two cursors, which
+-- give the name; null ones bound nothing. $7 restricts it to ids, $8 to names that contain a text,
+-- in any case. $9 includes what is archived.
 (name_sort, id) > (coalesce(name_sort_key($2::text), ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
     AND ($4::text IS NULL OR (name_sort, id) < (name_sort_key($4), $5::uuid))
     AND ($7::uuid[] IS NULL OR id = ANY($7))
@@ -29,7 +30,8 @@ FROM provider
 WHERE organization_id = $1 AND subject = $2;
 
 -- name: provider_page_forward :many
--- A page of providers in the order of (name_sort, id). $10 restricts it to those who offer one of these services.
+-- A page of providers in the order of (name_sort, id). $10 restricts it to those who offer one of
+-- these services.
 -- params: organization_id uuid, after_name text, after_id uuid, before_name text, before_id uuid, page_size integer, ids uuid[], search text, with_archived boolean, service_ids uuid[]
 SELECT {{provider_columns}}
 FROM provider
@@ -80,7 +82,8 @@ WHERE organization_id = $1
 -- A new provider; no row where its subject is taken.
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], limits integer[], policy_grace_minutes integer, policy_charges_no_show boolean, description text, location_id uuid, is_archived boolean, external_id text, created_at timestamptz
 WITH known AS (
-    -- Hours and claims refer to the subject. The trigger for 0.1.0 has made it by now; when that is gone, this makes it.
+    -- Hours and claims refer to the subject. The trigger for 0.1.0 has made it by now; when that is
+    -- gone, this makes it.
     INSERT INTO subject (organization_id, id, kind) VALUES ($1, $2, 'PROVIDER')
     ON CONFLICT ON CONSTRAINT subject_pkey DO NOTHING
 )

@@ -1,7 +1,8 @@
 -- name: insert_history :exec
--- What happened to appointments, one entry for each of their new versions; the arrays run in parallel. $14 are the
--- providers that all of them took before, null where those stayed. Joined with a provider of the organization, so that the
--- statement runs where the organization's rows are.
+-- What happened to appointments, one entry for each of their new versions; the arrays run in
+-- parallel. $14 are the providers that all of them took before, null where those stayed. Joined
+-- with a provider of the organization, so that the statement runs where the organization's rows
+-- are.
 -- params: organization_id uuid, provider_id uuid, appointment_ids uuid[], versions integer[], kind text, occurred_at timestamptz, actor text, actor_subject text, from_statuses text[], to_status text, from_starts timestamptz[], to_starts timestamptz[], reason text, from_provider_ids uuid[], assignment text, from_session_ids uuid[], from_seats integer[], ignored text[], is_readdressed boolean, former_email text, former_phone text
 INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, actor_subject,
     from_status, to_status, from_starts_at, to_starts_at, reason, from_provider_ids, assignment, from_session_id,
@@ -15,8 +16,8 @@ CROSS JOIN unnest($3::uuid[], $4::integer[], $9::text[], $11::timestamptz[], $12
 WHERE provider.organization_id = $1 AND provider.id = $2;
 
 -- name: insert_outbox :exec
--- The messages about an appointment's current time, and when each is due; nothing where it is planned already. Joined with
--- the provider for the same reason as the history.
+-- The messages about an appointment's current time, and when each is due; nothing where it is
+-- planned already. Joined with the provider for the same reason as the history.
 -- params: organization_id uuid, provider_id uuid, appointment_id uuid, time_version integer, kinds text[], due_at timestamptz[], by_guest boolean, origins bytea[]
 INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at, by_guest, origin)
 SELECT $1, $3, $4, planned.kind, planned.due_at, $7, planned.origin
@@ -33,9 +34,10 @@ INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_has
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: begin_epoch :exec
--- Start a new epoch of the organization's events where another run of the server, or another server, wrote the last of
--- them: its transaction ids may say nothing about theirs. Otherwise no row is written and none is locked, so writers only
--- wait for one another at the first event of an epoch. Two that start it at once compute the same number.
+-- Start a new epoch of the organization's events where another run of the server, or another
+-- server, wrote the last of them: its transaction ids may say nothing about theirs. Otherwise no
+-- row is written and none is locked, so writers only wait for one another at the first event of an
+-- epoch. Two that start it at once compute the same number.
 -- params: organization_id uuid
 INSERT INTO event_epoch (organization_id, epoch, server_started_at)
 SELECT $1, coalesce(max(epoch), 0) + 1, pg_postmaster_start_time()
@@ -46,8 +48,9 @@ ON CONFLICT ON CONSTRAINT event_epoch_pkey
     DO UPDATE SET epoch = excluded.epoch, server_started_at = excluded.server_started_at;
 
 -- name: insert_events :exec
--- What happened, in the same statement as begin_epoch, which this one cannot see: both work out the epoch from the same
--- snapshot. The id of the transaction is the place of its events in the organization's log.
+-- What happened, in the same statement as begin_epoch, which this one cannot see: both work out the
+-- epoch from the same snapshot. The id of the transaction is the place of its events in the
+-- organization's log.
 -- params: organization_id uuid, ids uuid[], types text[], subject_ids uuid[], versions integer[], provider_ids uuid[], customer_ids uuid[], occurred_at timestamptz, actor text, actor_subject text
 INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id,
     occurred_at, actor, actor_subject)

@@ -10,8 +10,8 @@ FROM resource
 WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: resource_calendars :many
--- These resources with everything but claims that decides about their time: weekly hours, breaks, and the exceptions
--- and time off on the dates from $3 to $4. One statement for any number.
+-- These resources with everything but claims that decides about their time: weekly hours, breaks,
+-- and the exceptions and time off on the dates from $3 to $4. One statement for any number.
 -- params: organization_id uuid, ids uuid[], from_date date, until_date date
 SELECT {{resource_columns}},
     -- As in `calendars`.

@@ -21,7 +21,8 @@ WITH keys AS (
 DELETE FROM hold WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: purge_claims :one
--- Delete a batch of freed times that would be over by now, and return how many there were. $1 is in minutes since 1970.
+-- Delete a batch of freed times that would be over by now, and return how many there were. $1 is in
+-- minutes since 1970.
 -- params: ended_before integer, batch_size integer
 -- scope: all organizations
 WITH gone AS (
@@ -38,7 +39,8 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: purge_seats :one
--- Delete a batch of seats that were given back, of sessions that would be over by now, and return how many there were.
+-- Delete a batch of seats that were given back, of sessions that would be over by now, and return
+-- how many there were.
 -- params: ended_before timestamptz, batch_size integer
 -- scope: all organizations
 WITH gone AS (
@@ -55,8 +57,9 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: purge_sessions :one
--- Delete a batch of sessions that have ended, would be over by now, and that nothing refers to any more: no appointment ever had a seat there,
--- or moved away, and the rest was purged. Returns how many there were.
+-- Delete a batch of sessions that have ended, would be over by now, and that nothing refers to any
+-- more: no appointment ever had a seat there, or moved away, and the rest was purged. Returns how
+-- many there were.
 -- params: ended_before timestamptz, batch_size integer
 -- scope: all organizations
 WITH gone AS (
@@ -93,7 +96,8 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: purge_messages :one
--- Delete a batch of the log of messages, oldest first, and return how many there were. Waiting messages stay.
+-- Delete a batch of the log of messages, oldest first, and return how many there were. Waiting
+-- messages stay.
 -- params: made_before timestamptz, batch_size integer
 -- scope: all organizations
 WITH gone AS (
@@ -110,7 +114,8 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: erased_customers_with_history :many
--- A batch of the customers who were erased long ago and whose appointments still have a history. Nothing is locked.
+-- A batch of the customers who were erased long ago and whose appointments still have a history.
+-- Nothing is locked.
 -- params: erased_before timestamptz, batch_size integer
 -- scope: all organizations
 SELECT organization_id, id
@@ -152,7 +157,8 @@ WITH gone AS (
 SELECT count(*) AS purged FROM gone;
 
 -- name: purge_busy_readings :one
--- Delete a batch of readings that were over on every clock before the minute $1, and return how many there were.
+-- Delete a batch of readings that were over on every clock before the minute $1, and return how
+-- many there were.
 -- params: ended_before integer, batch_size integer
 -- scope: all organizations
 WITH gone AS (

@@ -21,8 +21,8 @@ SELECT ARRAY(
     ) AS hold_ids;
 
 -- name: limited_customers_of_session :many
--- The customers with an account, or whom staff entered, who have confirmed appointments in a session; none where the
--- organization allows customers to be in two places at once.
+-- The customers with an account, or whom staff entered, who have confirmed appointments in a
+-- session; none where the organization allows customers to be in two places at once.
 -- params: organization_id uuid, session_id uuid
 SELECT DISTINCT customer.id, customer.subject
 FROM appointment
@@ -35,7 +35,8 @@ WHERE appointment.organization_id = $1
     AND NOT organization.allows_customer_overlap;
 
 -- name: cancel_session :exec
--- End a session, which is locked, for all who have seats in it: their seats and its time are given back.
+-- End a session, which is locked, for all who have seats in it: their seats and its time are given
+-- back.
 -- params: organization_id uuid, id uuid, ended_at timestamptz
 WITH left_seats AS (
     UPDATE seat

@@ -10,8 +10,9 @@ session.ends_at, session.ended_at, session.is_cancelled, session.version, sessio
 ) AS seats_taken;
 
 -- fragment: session_is_listed
--- Whether a session is in the list: it starts in [$3, $4), is one of these services ($5) and has one of these providers ($6),
--- null ones bound nothing; the provider $7, if any, takes part; and a seat is taken at $2, or staff cancelled all of it.
+-- Whether a session is in the list: it starts in [$3, $4), is one of these services ($5) and has
+-- one of these providers ($6), null ones bound nothing; the provider $7, if any, takes part; and a
+-- seat is taken at $2, or staff cancelled all of it.
 session.organization_id = $1
     AND session.starts_at >= $3 AND session.starts_at < $4
     AND ($5::uuid[] IS NULL OR session.service_id = ANY($5))
@@ -32,7 +33,8 @@ FROM session
 WHERE session.organization_id = $1 AND session.id = ANY($3);
 
 -- name: session_page_forward :many
--- A page of sessions in the order of (starts_at, id), strictly between two cursors; null ones bound nothing.
+-- A page of sessions in the order of (starts_at, id), strictly between two cursors; null ones bound
+-- nothing.
 -- params: organization_id uuid, now timestamptz, from_start timestamptz, until_start timestamptz, service_ids uuid[], provider_ids uuid[], taken_by uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer
 SELECT {{session_columns}}
 FROM session
@@ -61,8 +63,8 @@ FROM session
 WHERE {{session_is_listed}};
 
 -- name: appointments_of_sessions_forward :many
--- The same page of each of these sessions' appointments in the order of (starts_at, id), strictly between two cursors; null
--- ones bound nothing.
+-- The same page of each of these sessions' appointments in the order of (starts_at, id), strictly
+-- between two cursors; null ones bound nothing.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, session_ids uuid[]
 SELECT page.*
 FROM unnest($7::uuid[]) AS wanted (wanted_id)
@@ -78,7 +80,8 @@ CROSS JOIN LATERAL (
 ORDER BY page.starts_at, page.id;
 
 -- name: appointments_of_sessions_backward :many
--- The same lists from their other end: the last of each session's appointments, in descending order.
+-- The same lists from their other end: the last of each session's appointments, in descending
+-- order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, session_ids uuid[]
 SELECT page.*
 FROM unnest($7::uuid[]) AS wanted (wanted_id)

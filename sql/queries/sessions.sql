@@ -1,13 +1,14 @@
--- fragment: standing_columns
--- The columns of `standing`, as `_standing` reads them: arrays in parallel, of the parties and of the claims.
+-- fragment: active_session_columns
+-- The columns of an active session, as `_session` reads them: arrays in parallel, of the parties
+-- and of the claims.
 session.id, session.service_id, session.provider_id, session.provider_ids, session.resource_ids,
 coalesce(party.seats, '{}') AS party_seats, coalesce(party.expiries, '{}') AS party_expiries,
 coalesce(taken.subject_ids, '{}') AS claim_subject_ids, coalesce(taken.minutes, '{}') AS claim_minutes,
 coalesce(taken.expiries, '{}') AS claim_expiries;
 
--- fragment: standing
--- Sessions, each with the parties that have seats in it, those of expired holds among them, and its active claims. $2 is an
--- appointment whose party is left out.
+-- fragment: active_session
+-- Sessions, each with the parties that have seats in it, those of expired holds among them, and its
+-- active claims. $2 is an appointment whose party is left out.
 session
 CROSS JOIN LATERAL (
     SELECT array_agg(seats ORDER BY appointment_id, hold_id, expires_at) AS seats,
@@ -30,14 +31,15 @@ CROSS JOIN LATERAL (
     WHERE claim.organization_id = $1 AND claim.session_id = session.id AND claim.active
 ) AS taken;
 
--- name: standing_sessions :many
--- The sessions of these services that have not ended and start between two instants, from inclusive to exclusive; with the
--- number of seats that the service has now. Those with the same start are in the service's order of their leads.
+-- name: active_sessions :many
+-- The sessions of these services that have not ended and start between two instants, from inclusive
+-- to exclusive; with the number of seats that the service has now. Those with the same start are in
+-- the service's order of their leads.
 -- params: organization_id uuid, without_appointment_id uuid, service_ids uuid[], from_start timestamptz, until_start timestamptz
-SELECT {{standing_columns}}, (
+SELECT {{active_session_columns}}, (
         SELECT service.seats FROM service WHERE service.organization_id = $1 AND service.id = session.service_id
     ) AS seats_now
-FROM {{standing}}
+FROM {{active_session}}
 WHERE session.organization_id = $1 AND session.service_id = ANY($3) AND session.ended_at IS NULL
     AND session.starts_at >= $4 AND session.starts_at < $5
 ORDER BY session.starts_at, (
@@ -50,17 +52,17 @@ ORDER BY session.starts_at, (
 -- name: sessions_by_id :many
 -- Those of these sessions that have not ended.
 -- params: organization_id uuid, without_appointment_id uuid, ids uuid[]
-SELECT {{standing_columns}}
-FROM {{standing}}
+SELECT {{active_session_columns}}
+FROM {{active_session}}
 WHERE session.organization_id = $1 AND session.id = ANY($3) AND session.ended_at IS NULL;
 
 -- name: sessions_for_update :many
--- The sessions of a service that have not ended and start at this instant, and the others with these ids. They are locked
--- until the transaction ends: who sits in them changes one after the other. Locked in one order, so that there is no
--- deadlock.
+-- The sessions of a service that have not ended and start at this instant, and the others with
+-- these ids. They are locked until the transaction ends: who sits in them changes one after the
+-- other. Locked in one order, so that there is no deadlock.
 -- params: organization_id uuid, without_appointment_id uuid, service_id uuid, starts_at timestamptz, ids uuid[]
-SELECT {{standing_columns}}
-FROM {{standing}}
+SELECT {{active_session_columns}}
+FROM {{active_session}}
 WHERE session.organization_id = $1 AND session.ended_at IS NULL
     AND (session.id = ANY($5) OR (session.service_id = $3 AND session.starts_at = $4))
 ORDER BY session.id
@@ -74,9 +76,10 @@ INSERT INTO session (organization_id, id, service_id, provider_id, provider_ids,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: insert_seats :exec
--- The lowest free seats of a session, up to number $6, for an appointment or a hold. Fewer rows than ids mean that too few
--- are free, or that the session's claims ($9 of them, if it is not new) do not last as long. Joined with a provider of the
--- organization, so that the statement runs where the organization's rows are.
+-- The lowest free seats of a session, up to number $6, for an appointment or a hold. Fewer rows
+-- than ids mean that too few are free, or that the session's claims ($9 of them, if it is not new)
+-- do not last as long. Joined with a provider of the organization, so that the statement runs where
+-- the organization's rows are.
 -- params: organization_id uuid, session_id uuid, provider_id uuid, appointment_id uuid, hold_id uuid, seats_now integer, expires_at timestamptz, ids uuid[], claims integer
 INSERT INTO seat (organization_id, id, session_id, number, appointment_id, hold_id, expires_at, active)
 SELECT provider.organization_id, ($8::uuid[])[free.place], $2, free.number, $4, $5, $7, true
@@ -139,8 +142,8 @@ WHERE organization_id = $1
     AND id = (SELECT session_id FROM seat WHERE organization_id = $1 AND hold_id = $2 AND active LIMIT 1);
 
 -- name: use_seats :exec
--- The seats of a hold, whose session is locked, are an appointment's from now on. Fewer rows than the hold has mean that it
--- has expired and others have them.
+-- The seats of a hold, whose session is locked, are an appointment's from now on. Fewer rows than
+-- the hold has mean that it has expired and others have them.
 -- params: organization_id uuid, hold_id uuid, appointment_id uuid
 UPDATE seat
 SET appointment_id = $3, hold_id = NULL, expires_at = NULL
@@ -168,9 +171,10 @@ SET active = false
 WHERE organization_id = $1 AND session_id = $2 AND active AND expires_at <= $3;
 
 -- name: leave_session :exec
--- Give back the seats of an appointment or a hold in a session, which is locked, and those that have expired by $3. If nobody
--- has a seat any more, end the session and free its time. Else its claims last as long as its seats: as long as the last hold,
--- or without an end where an appointment has some. The session has changed if it ends, or an appointment leaves it.
+-- Give back the seats of an appointment or a hold in a session, which is locked, and those that
+-- have expired by $3. If nobody has a seat any more, end the session and free its time. Else its
+-- claims last as long as its seats: as long as the last hold, or without an end where an
+-- appointment has some. The session has changed if it ends, or an appointment leaves it.
 -- params: organization_id uuid, session_id uuid, now timestamptz, appointment_id uuid, hold_id uuid
 WITH taken AS (
     SELECT count(*) AS seats, bool_or(expires_at IS NULL) AS is_booked, max(expires_at) AS until
@@ -205,7 +209,8 @@ CROSS JOIN taken
 WHERE claim.organization_id = $1 AND claim.id = its.id;
 
 -- name: sessions_to_settle :many
--- A batch of the sessions that have seats of expired holds, of all organizations. Nothing is locked.
+-- A batch of the sessions that have seats of expired holds, of all organizations. Nothing is
+-- locked.
 -- params: expired_by timestamptz, batch_size integer
 -- scope: all organizations
 SELECT DISTINCT organization_id, session_id

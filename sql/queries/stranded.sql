@@ -1,5 +1,6 @@
 -- fragment: booked_visit
--- A confirmed appointment of a page, as `_visit` reads it: with the units of subjects that it, or its session, has.
+-- A confirmed appointment of a page, as `_visit` reads it: with the units of subjects that it, or
+-- its session, has.
 page.id, page.starts_at, page.service_id, taken.visit_from, taken.visit_until, taken.subject_ids, taken.units,
     coalesce('HOURS' = ANY(page.ignored), false) AS ignores_hours
 FROM page
@@ -18,7 +19,8 @@ CROSS JOIN LATERAL (
 ) AS taken;
 
 -- name: start_of_later_appointment :maybe
--- The start of the appointment that so many others, of any state, precede from $2 on; no row where there are fewer until $3.
+-- The start of the appointment that so many others, of any state, precede from $2 on; no row where
+-- there are fewer until $3.
 -- params: organization_id uuid, after_start timestamptz, until_start timestamptz, others integer
 SELECT starts_at
 FROM appointment
@@ -38,8 +40,8 @@ OFFSET $4::integer
 LIMIT 1;
 
 -- name: visits_by_subject :many
--- The visits of each subject that start from minute $2 to $3: when, and on which unit; the arrays run in parallel. Holds are
--- left out. $4 is the length of the longest buffer before a visit.
+-- The visits of each subject that start from minute $2 to $3: when, and on which unit; the arrays
+-- run in parallel. Holds are left out. $4 is the length of the longest buffer before a visit.
 -- params: organization_id uuid, from_minute integer, until_minute integer, longest_buffer_minutes integer
 SELECT subject.id AS subject_id, theirs.visits_from, theirs.visits_until, theirs.units
 FROM subject
@@ -81,8 +83,8 @@ CROSS JOIN LATERAL (
 WHERE subject.organization_id = $1;
 
 -- name: visits_of_subject_forward :many
--- A page of the confirmed appointments that take a subject, in the order of (starts_at, id), strictly between two cursors; a
--- null second one bounds nothing.
+-- A page of the confirmed appointments that take a subject, in the order of (starts_at, id),
+-- strictly between two cursors; a null second one bounds nothing.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, subject_id uuid
 WITH page AS (
     SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id, appointment.ignored
@@ -98,7 +100,8 @@ WITH page AS (
         )
         UNION ALL
         (
-            -- Whoever and whatever an appointment takes besides its lead; each unit of a resource is a row.
+            -- The subjects that an appointment takes in addition to its lead; each unit of a
+            -- resource is a row.
             SELECT appointment_id, starts_at
             FROM appointment_subject
             WHERE organization_id = $1 AND subject_id = $7 AND position > 1
@@ -138,7 +141,8 @@ WITH page AS (
         )
         UNION ALL
         (
-            -- Whoever and whatever an appointment takes besides its lead; each unit of a resource is a row.
+            -- The subjects that an appointment takes in addition to its lead; each unit of a
+            -- resource is a row.
             SELECT appointment_id, starts_at
             FROM appointment_subject
             WHERE organization_id = $1 AND subject_id = $7 AND position > 1

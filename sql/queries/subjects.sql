@@ -1,6 +1,6 @@
 -- name: upsert_subjects :exec
--- Whom and what an appointment takes, in this order; the arrays run in parallel. Those whom it has already keep the instant
--- at which they were assigned.
+-- Whom and what an appointment takes, in this order; the arrays run in parallel. Those whom it has
+-- already keep the instant at which they were assigned.
 -- params: organization_id uuid, appointment_id uuid, service_id uuid, starts_at timestamptz, assigned_at timestamptz, subject_ids uuid[], units integer[], are_named boolean[]
 INSERT INTO appointment_subject (organization_id, appointment_id, subject_id, unit, position, is_named, service_id,
     assigned_at, starts_at)
@@ -13,7 +13,8 @@ ON CONFLICT ON CONSTRAINT appointment_subject_pkey DO UPDATE
     SET position = excluded.position, is_named = excluded.is_named, starts_at = excluded.starts_at;
 
 -- name: delete_subjects :exec
--- An appointment takes nobody and nothing any more but these units of subjects; the arrays run in parallel.
+-- An appointment takes nobody and nothing any more but these units of subjects; the arrays run in
+-- parallel.
 -- params: organization_id uuid, appointment_id uuid, kept_ids uuid[], kept_units integer[]
 DELETE FROM appointment_subject
 WHERE organization_id = $1 AND appointment_id = $2

@@ -1,6 +1,6 @@
 -- fragment: time_off_columns
--- The columns of a time off, as `_time_off` reads them: readings are wall minutes, counted from 1970-01-01T00:00 on the
--- clock's face.
+-- The columns of a time off, as `_time_off` reads them: readings are wall minutes, counted from
+-- 1970-01-01T00:00 on the clock's face.
 id, subject_id, (extract(epoch FROM from_reading) / 60)::integer AS from_wall,
 (extract(epoch FROM until_reading) / 60)::integer AS until_wall, reason;
 

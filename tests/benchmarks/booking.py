@@ -157,7 +157,7 @@ async def script(
 ) -> Script:
     """The statements of one booking, with values that change from run to run.
 
-    Every value is a parameter, as it is for the program. Standing in the text it would make another
+    Every value is a parameter, as it is for the program. Written into the text, it would make a new
     statement: what is null, say, would be planned away.
     """
     with recorded() as statements:

@@ -23,7 +23,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -73,8 +73,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
+    """Each of a round's requests, in milliseconds; `database_ms` is the processor time of the
+    version's connections in PostgreSQL.
+    """
+
     wall_ms: float
     processor_ms: float
+    database_ms: float
 
 
 def compare(base: str, comparisons: Sequence[Comparison], rounds: int) -> list[Row]:
@@ -105,22 +110,44 @@ async def _row(comparison: Comparison, this: Version, other: Version, rounds: in
                 taken[version.name].append(found)
     ours, theirs = taken[this.name], taken[other.name]
     processor = _processor_ms(theirs) / _processor_ms(ours)
+    database = _database_ms(theirs) / _database_ms(ours)
     return Row(
         what=comparison.what,
         ours=_text(ours),
-        beside=f"{other.name}: {_text(theirs)}; by processor {processor:.2f}",
+        beside=(
+            f"{other.name}: {_text(theirs)}; by processor {processor:.2f}, by PostgreSQL's "
+            f"{database:.2f}"
+        ),
         ratio=_wall_ms(theirs) / _wall_ms(ours),
     )
 
 
 async def _take(comparison: Comparison, version: Version, number: int) -> _Taken:
+    database = await _database_seconds(version)
     before = sum(version.process.cpu_times()[:2])
     done = await comparison.take(version, number)
     spent = sum(version.process.cpu_times()[:2]) - before
+    in_database = sum(
+        after - database.get(pid, 0.0) for pid, after in (await _database_seconds(version)).items()
+    )
     if set(done.statuses) != {200}:
         raise SystemExit(f"{comparison.what}, {version.name}: answers {dict(done.statuses)}")
     count = len(done.latencies)
-    return _Taken(done.seconds / count * 1000, spent / count * 1000)
+    return _Taken(done.seconds / count * 1000, spent / count * 1000, in_database / count * 1000)
+
+
+async def _database_seconds(version: Version) -> dict[int, float]:
+    """The processor time of each connection to the version's database, by its process."""
+    connection = await asyncpg.connect(version.environment["DATABASE_URL"])
+    rows = await connection.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await connection.close()
+    seconds: dict[int, float] = {}
+    for row in rows:
+        with suppress(psutil.NoSuchProcess):
+            seconds[row["pid"]] = sum(psutil.Process(row["pid"]).cpu_times()[:2])
+    return seconds
 
 
 def _wall_ms(taken: Sequence[_Taken]) -> float:
@@ -131,8 +158,15 @@ def _processor_ms(taken: Sequence[_Taken]) -> float:
     return median(each.processor_ms for each in taken)
 
 
+def _database_ms(taken: Sequence[_Taken]) -> float:
+    return median(each.database_ms for each in taken)
+
+
 def _text(taken: Sequence[_Taken]) -> str:
-    return f"{_wall_ms(taken):.2f} ms each, {_processor_ms(taken):.2f} ms of processor"
+    return (
+        f"{_wall_ms(taken):.2f} ms each, {_processor_ms(taken):.2f} ms of processor, "
+        f"{_database_ms(taken):.2f} ms of PostgreSQL's"
+    )
 
 
 # ---------------------------------------------------------------- the two versions

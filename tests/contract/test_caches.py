@@ -366,12 +366,9 @@ CALENDAR: Final = _calendar(0).calendar
 
 
 class _Redis:
-    """Enough of a client to make a script of."""
+    """Enough of a client: nothing is reported."""
 
     breaker = Breaker()
-
-    def register_script(self, _script: str) -> None:
-        return None
 
 
 ZONES: Final = sorted(zones.known_zones())[:400]

@@ -196,8 +196,9 @@ class World:
 
     async def hurry(self) -> None:
         """The rules' pauses are not waited for."""
+        tried = "status = 'PENDING' AND attempts > 0"
         for sql in (
-            "UPDATE webhook_delivery SET next_attempt_at = now() WHERE status = 'PENDING'",
+            f"UPDATE webhook_delivery SET next_attempt_at = now() WHERE {tried}",
             "UPDATE webhook SET rests_until = NULL WHERE rests_until IS NOT NULL",
         ):
             await self.api.resources.pool.execute(sql, [])

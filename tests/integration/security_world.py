@@ -131,7 +131,7 @@ class World:
     things: dict[str, list[str]]
     ada: Json
     service: Json
-    standing: Json
+    upcoming: Json
     cancelled: Json
 
 
@@ -261,7 +261,7 @@ async def a_world(api: Api) -> World:
     entered = {"id": customer_id, "externalId": "robin-1"}
     made((await api.ask(_UPDATE_CUSTOMER, caller=api.admin, input=entered))["answer"], "Customer")
     # It takes a room, and Ada was assigned to it.
-    standing = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
+    upcoming = await an_appointment(api, ada, "2026-01-13T10:00Z", providerId=None, **asked)
     overridden = await an_appointment(
         api,
         ada,
@@ -271,12 +271,12 @@ async def a_world(api: Api) -> World:
         customerId=customer_id,
         ignore=["HOURS"],
     )
-    noted = {"appointmentId": standing["appointment"]["id"], "staffNotes": "Pays in cash"}
+    noted = {"appointmentId": upcoming["appointment"]["id"], "staffNotes": "Pays in cash"}
     made((await api.ask(_NOTE, caller=api.admin, input=noted))["answer"], "Appointment")
     await api.rows(
         "UPDATE appointment SET external_id = 'visit-1' WHERE organization_id = $1 AND id = $2 RETURNING 1",
         api.organization.id,
-        key_in(standing["appointment"]["id"]),
+        key_in(upcoming["appointment"]["id"]),
     )
     yoga = await a_service(api, ada, seats=4, needs=[{"name": "room", "resourceIds": [room["id"]]}])
     asked |= {"serviceId": yoga["id"], "providerId": None, "seats": 2}
@@ -284,8 +284,8 @@ async def a_world(api: Api) -> World:
     values = {"id": seated["appointment"]["id"]}
     session = (await api.ask(_SESSION, caller=api.admin, **values))["appointment"]["session"]["id"]
     for recipient in ("CUSTOMER", "PROVIDER"):
-        await api.rows(_SENT, api.organization.id, key_in(standing["appointment"]["id"]), recipient)
-    values = {"id": standing["appointment"]["id"]}
+        await api.rows(_SENT, api.organization.id, key_in(upcoming["appointment"]["id"]), recipient)
+    values = {"id": upcoming["appointment"]["id"]}
     found = (await api.ask(_MESSAGES, caller=api.admin, **values))["appointment"]["messages"]
     words = {"kind": "BOOKED", "recipient": "CUSTOMER", "language": "en", "subject": "Booked"}
     made((await api.ask(_SET_TEMPLATE, caller=api.admin, input=words))["answer"], "MessageTemplate")
@@ -303,7 +303,7 @@ async def a_world(api: Api) -> World:
             "anonymous": api.anonymous,
             "stranger": api.customer("stranger"),
             "robin": robin,
-            "link": Caller(token=standing["manageToken"]),
+            "link": Caller(token=upcoming["manageToken"]),
             "ada": api.acting_for(ada),
             "ben": api.acting_for(ben),
             "reception": api.reception,
@@ -319,7 +319,7 @@ async def a_world(api: Api) -> World:
             "Service": [service["id"], fixed["id"]],
             "Customer": [customer_id],
             "Appointment": [
-                each["appointment"]["id"] for each in (standing, cancelled, seated, overridden)
+                each["appointment"]["id"] for each in (upcoming, cancelled, seated, overridden)
             ],
             "Hold": [hold["id"]],
             "Session": [session],
@@ -332,7 +332,7 @@ async def a_world(api: Api) -> World:
         },
         ada=ada,
         service=service,
-        standing=standing,
+        upcoming=upcoming,
         cancelled=cancelled,
     )
 

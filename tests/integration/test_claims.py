@@ -94,7 +94,7 @@ async def take(
     lock: CalendarLock,
     claims: Claims,
     owner: AppointmentId,
-    standing: Mapping[SubjectId, list[Claim]] | None = None,
+    existing: Mapping[SubjectId, list[Claim]] | None = None,
 ) -> bool:
     """Take the time, or roll back."""
     taken = await take_time(
@@ -102,7 +102,7 @@ async def take(
         lock,
         claims,
         Owner(appointment_id=owner),
-        standing=standing or {},
+        existing=existing or {},
         now=NOW,
         new_id=NEW_ID,
     )
@@ -186,15 +186,15 @@ async def test_an_expired_hold_gives_way_on_every_subject(api: Api) -> None:
             lock,
             held,
             Owner(hold_id=hold_id, expires_at=NOW - timedelta(minutes=1)),
-            standing={},
+            existing={},
             now=NOW - timedelta(hours=1),
             new_id=NEW_ID,
         )
     async with transaction(api.resources.pool) as tx:
         wished: Claims = {ada: (a_claim(TEN),), room: (a_claim(TEN),)}
         lock = await lock_calendars(tx, organization, {ada: [DAY], room: [DAY]})
-        standing = await load_claims(tx, organization, list(wished), TEN, TEN + 60)
-        assert await take(tx, lock, wished, owner, standing)
+        existing = await load_claims(tx, organization, list(wished), TEN, TEN + 60)
+        assert await take(tx, lock, wished, owner, existing)
 
 
 # ---------------------------------------------------------------- without locks

@@ -373,8 +373,8 @@ async def test_lists_of_seats_cost_the_same_for_two_services_and_for_ten(
         moved.append(await statements.of(api, ALL_MOVES, caller=api.admin, **TODAYS))
     assert listed[0] == listed[1]
     assert moved[0] == moved[1]
-    assert listed[0].count("standing_sessions") == moved[0].count("standing_sessions") == 1
+    assert listed[0].count("active_sessions") == moved[0].count("active_sessions") == 1
     plain = await a_service(api, await a_provider(api))
     for _ in range(2):
         sent = await statements.of(api, SIDE_BY_SIDE, ids=[plain["id"]])
-        assert "standing_sessions" not in sent
+        assert "active_sessions" not in sent

@@ -154,7 +154,7 @@ async def test_a_reset_of_idle_connections_costs_no_outage_and_loses_no_invalida
             await cancel(world.here, appointment)
         assert not resources.redis.breaker.is_open
         assert (cache.counts.outages, cache.counts.invalidations_lost) == (0, 0)
-        assert feed.counts.untold == 0
+        assert feed.counts.unpublished == 0
 
     await play(scenario)
 
@@ -178,11 +178,11 @@ async def test_an_invalidation_that_cannot_be_sent_is_counted_and_the_cancellati
         resources.redis.breaker = Breaker()
         await publish(resources, change)
         assert resources.accelerator.shared.counts.invalidations_lost == 0
-        assert resources.feed.counts.untold == 0
+        assert resources.feed.counts.unpublished == 0
         world.redis.refuse()
         await publish(resources, replace(change, ids=(provider_id(ada),)))
         assert resources.accelerator.shared.counts.invalidations_lost == 1
-        assert resources.feed.counts.untold == 1
+        assert resources.feed.counts.unpublished == 1
         world.redis.serve()
 
     await play(scenario)
@@ -248,7 +248,7 @@ async def test_a_change_that_could_not_be_published_is_found_as_soon_as_redis_is
                 version=1,
             )
             await here.feed.publish([change])
-            assert here.feed.counts.untold == 1
+            assert here.feed.counts.unpublished == 1
             world.redis.serve()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 heard = await news

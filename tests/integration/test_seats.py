@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from app.core.ids import ServiceId
-from app.store.sessions import standing_sessions
+from app.store.sessions import active_sessions
 from app.usecases.booking.hold_slot import sweep_expired_holds
 from tests.builders import (
     NOW,
@@ -91,7 +91,7 @@ async def session_of(api: Api, booked: Json) -> UUID:
 
 async def sittings(api: Api, service: Json) -> list[list[int]]:
     """The parties of each session that has not ended, by start."""
-    found = await standing_sessions(
+    found = await active_sessions(
         api.resources.pool,
         api.organization.id,
         [ServiceId(key_in(service["id"]))],

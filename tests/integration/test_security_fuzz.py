@@ -131,7 +131,7 @@ async def test_no_input_breaks_a_mutation_or_brings_the_inside_out(
     assert SCHEMA.mutation_type is not None
     type_ = SCHEMA.mutation_type.fields[field].args["input"].type
     ids = [thing for things in world.things.values() for thing in things]
-    tokens = [world.standing["manageToken"], *ids]
+    tokens = [world.upcoming["manageToken"], *ids]
     document = f"""
         mutation ($input: {type_}) {{ answer: {field}(input: $input) {{ __typename ... on UserError {{ code message }} }} }}
     """

@@ -68,7 +68,7 @@ async def test_every_root_field_answers_those_of_its_rule(world: World) -> None:
         "provider": world.ada["id"],
         "service": world.service["id"],
         "resource": world.things["Resource"][0],
-        "appointment": world.standing["appointment"]["id"],
+        "appointment": world.upcoming["appointment"]["id"],
         "customer": world.things["Customer"][0],
     }
     for field, (question, audience) in QUERIES.items():
@@ -190,7 +190,7 @@ async def an_input(field: str, world: World, number: int) -> Json:
     """
     ada, appointment = (
         {"providerId": world.ada["id"]},
-        {"appointmentId": world.standing["appointment"]["id"]},
+        {"appointmentId": world.upcoming["appointment"]["id"]},
     )
     key, day = {"idempotencyKey": f"try-{number}"}, f"2026-01-{14 + number}"
     inputs: dict[str, Any] = {

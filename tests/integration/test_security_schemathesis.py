@@ -73,7 +73,7 @@ def register_scalars(world: World) -> None:
         "+4930901820",
         "EUR",
         "en",
-        world.standing["manageToken"],
+        world.upcoming["manageToken"],
         "\u202e",
         "",
     ]

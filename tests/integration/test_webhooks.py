@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 from standardwebhooks import WebhookVerificationError
 
+from app.api.words.relay import key_of
 from app.core.ids import WebhookId
 from app.core.webhooks import HOLDS_BACK, MOST_ATTEMPTS, MOST_WEBHOOKS, PAUSES
 from app.identity.sealed import Seal
@@ -24,6 +25,7 @@ from app.settings import Settings
 from app.standins.embedded import Servers
 from app.store import webhooks as store
 from app.store.pool import transaction
+from app.store.sql import catalogue
 from app.usecases.resources import Resources
 from app.usecases.upkeep.measure_lags import measure_events
 from app.usecases.upkeep.purge import purge_events
@@ -98,6 +100,25 @@ LOG: Final = f"""
     }}
 """
 VISITS: Final = ["APPOINTMENT_BOOKED", "APPOINTMENT_RESCHEDULED", "APPOINTMENT_CANCELLED"]
+
+
+BACKLOG: Final = """
+    WITH happened AS (
+        INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id, version,
+            occurred_at, actor)
+        SELECT $1, 1, 0, gen_random_uuid(), 'PROVIDER_CHANGED', gen_random_uuid(), 1, now(),
+            'SYSTEM'
+        FROM generate_series(1, $3::integer)
+        RETURNING *
+    )
+    INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_id, epoch, transaction_id,
+        subject_id, occurred_at, next_attempt_at, by_hand)
+    SELECT organization_id, gen_random_uuid(), $2, id, epoch, transaction_id, subject_id,
+        occurred_at, now() - interval '1 minute', false
+    FROM happened
+    RETURNING 1
+"""
+"""So many deliveries that are due, all pending."""
 
 
 @pytest.fixture(scope="module")
@@ -468,6 +489,60 @@ async def test_after_ten_minutes_of_tries_later_events_wait_no_more(
     api.clock.set(begun + HOLDS_BACK)
     await deliver(resources)
     assert receiver.received[-1].version == 2
+
+
+async def test_a_webhook_whose_deliveries_all_wait_is_left_alone_until_one_is_due(
+    api: Api, receiver: Receiver
+) -> None:
+    await a_webhook(api, receiver.url, "PROVIDER_CHANGED")
+    await happen(api, 1, 2, 3)
+    receiver.respond = statuses(500)
+    await deliver(api.resources)
+    last, second, first = await log(api)
+    assert first["nextAttemptAt"] < second["nextAttemptAt"]
+    assert last["nextAttemptAt"] is None, "the one before it was not tried yet"
+    assert await Deliverer(api.resources).look() == 0
+    await ask(api, REDELIVER, "Delivery", deliveryId=last["id"])
+    assert await Deliverer(api.resources).look() == 0, "it keeps its place"
+    later(api, 1.2 * PAUSES[0])
+    await deliver(api.resources)
+    assert [got.version for got in receiver.received] == [1, 1, 2, 3]
+
+
+async def test_what_waited_for_purged_deliveries_is_delivered(api: Api, receiver: Receiver) -> None:
+    await a_webhook(api, receiver.url, "PROVIDER_CHANGED")
+    await happen(api, 1, 2, 3)
+    receiver.respond = statuses(500)
+    await deliver(api.resources)
+    await api.rows("UPDATE event SET occurred_at = $1 RETURNING 1", api.clock.now)
+    await api.rows(
+        "UPDATE webhook_delivery SET occurred_at = CASE WHEN version < 3 THEN $1::timestamptz ELSE $2 END "
+        "FROM event WHERE event.id = event_id RETURNING 1",
+        api.clock.now - api.resources.retention.events - timedelta(days=1),
+        api.clock.now,
+    )
+    await purge_events(api.resources)
+    await deliver(api.resources)
+    assert [got.version for got in receiver.received] == [1, 3]
+
+
+async def test_a_backlog_costs_no_more_than_what_is_fetched(api: Api, receiver: Receiver) -> None:
+    hook = key_of("Webhook", (await a_webhook(api, receiver.url, "PROVIDER_CHANGED"))["id"])
+    await api.rows(BACKLOG, api.organization.id, hook, 10_000)
+    await api.resources.pool.execute("ANALYZE webhook_delivery", [])
+    named: tuple[object, ...] = (api.organization.id, hook, api.clock.now, [])
+    for name, arguments in (
+        ("ready_deliveries", (*named, 100)),
+        ("ready_by_hand", (*named, 100)),
+        ("webhooks_to_do", (api.clock.now, 100)),
+    ):
+        (plan,) = await api.rows(
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {catalogue()[name].sql}", *arguments
+        )
+        (found,) = plan["QUERY PLAN"]
+        blocks = found["Plan"]["Shared Hit Blocks"] + found["Plan"]["Shared Read Blocks"]
+        # Each of a hundred costs a few: its row, and its event's by the index.
+        assert blocks < 10 * 100, (name, found)
 
 
 async def test_a_slow_or_a_dead_endpoint_never_delays_another_one_s(

@@ -1,7 +1,7 @@
-"""Calendar feeds over HTTP: what calendar programs ask for, all day long, mostly to hear that
+"""Calendar feeds over HTTP. Calendar programs ask for them all day long, mostly to learn that
 nothing has changed.
 
-The address is the secret. No error tells whether a token is forged or its feed has ended, nothing
+The address is the secret. No error reveals whether a token is forged or its feed has ended, nothing
 here logs an address, and only the person's own program may cache the answer.
 """
 

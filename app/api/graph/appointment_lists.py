@@ -35,7 +35,8 @@ class AppointmentListQuery:
 
     @strawberry.field(
         description="The viewer's own appointments: a customer's, a provider's, or all of the "
-        "organization's for reception and administrators. Those for which all that is given holds."
+        "organization's for reception and administrators. Only those that match all "
+        "arguments."
     )
     async def appointments(  # noqa: PLR0917  its filters, and the four arguments of a page
         self,

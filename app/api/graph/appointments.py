@@ -252,19 +252,19 @@ class AppointmentHistoryEntry:
 
     version: int = strawberry.field(description="The version that it made.")
     kind: AppointmentChangeKind = strawberry.field(description="What happened.")
-    occurred_at: datetime = strawberry.field(description="When.")
+    occurred_at: datetime = strawberry.field(description="When it happened.")
     actor: Actor = strawberry.field(description="Who did it.")
     actor_subject: str | None = strawberry.field(
         description="The subject of the actor's token, where there was one."
     )
     from_status: AppointmentStatus | None = strawberry.field(
-        description="The state before; null where it was booked."
+        description="The state before; null for the booking itself."
     )
-    to_status: AppointmentStatus = strawberry.field(description="The state since.")
+    to_status: AppointmentStatus = strawberry.field(description="The state afterwards.")
     from_starts_at: datetime | None = strawberry.field(
-        description="The start before; null where it was booked."
+        description="The start before; null for the booking itself."
     )
-    to_starts_at: datetime = strawberry.field(description="The start since.")
+    to_starts_at: datetime = strawberry.field(description="The start afterwards.")
     reason: str | None = strawberry.field(description="The reason that the actor gave.")
     assignment: Assignment | None = strawberry.field(
         description="The order in which the service's providers were tried; null where nobody was "
@@ -276,13 +276,13 @@ class AppointmentHistoryEntry:
     row: strawberry.Private[HistoryEntry]
 
     @strawberry.field(
-        description="The providers before, the lead first; empty where it was booked."
+        description="The providers before, the lead first; empty for the booking itself."
     )
     async def from_providers(self, info: Info) -> list[LazyProvider]:
         """Batched."""
         return await providers_of(info, self.row.from_providers)
 
-    @strawberry.field(description="The providers since, the lead first.")
+    @strawberry.field(description="The providers afterwards, the lead first.")
     async def to_providers(self, info: Info) -> list[LazyProvider]:
         """Batched."""
         return await providers_of(info, self.row.to_providers)
@@ -531,7 +531,7 @@ class Appointment(Node):
         return None if quote is None else CancellationQuote.of(quote)
 
     @strawberry.field(
-        description="Whether the caller may move it right now, wherever to, and until when."
+        description="Whether the caller may move it right now, to any time, and until when."
     )
     def rescheduling_quote(self, info: Info) -> ReschedulingQuote:
         """By the function that decides over moves."""
@@ -564,7 +564,7 @@ class Appointment(Node):
         seats: Annotated[
             int | None,
             strawberry.argument(
-                description="With so many seats, 1 to 1,000 (default: as many as it takes)."
+                description="With this many seats, 1 to 1,000 (default: as many as it takes)."
             ),
         ] = None,
     ) -> ServiceAvailabilityResult | None:
@@ -796,7 +796,7 @@ class BookAppointmentInput:
         "fewer. Give either this or `providerId`.",
     )
     service_id: strawberry.ID | None = strawberry.field(
-        default=None, description="For what; left out: by the provider's own rules."
+        default=None, description="The service; left out: the provider's own rules apply."
     )
     hold_token: str | None = strawberry.field(
         default=None,
@@ -819,8 +819,8 @@ class BookAppointmentInput:
     duration_minutes: int | None = strawberry.field(
         default=None,
         description=(
-            "Where given, it must be the duration in force; it guards against a page that "
-            "shows old rules."
+            "If given, it must be the current duration. Protects against a page that "
+            "shows outdated rules."
         ),
     )
     customer: CustomerInput | None = strawberry.field(
@@ -830,9 +830,9 @@ class BookAppointmentInput:
     )
     customer_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="Staff: for this customer, who may already have an account; of providers, for "
-        "one whom they serve. Their limits count. `customer` is then how to reach them about this "
-        "appointment; left out, as their record says.",
+        description="Staff: book for this customer, who may have an account; providers only for "
+        "customers whom they serve. The customer's limits apply. `customer` then says"
+        " how to reach them about this appointment; left out: as in their record.",
     )
     external_id: str | None = strawberry.field(
         default=None,

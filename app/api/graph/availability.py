@@ -164,7 +164,7 @@ def _offered_row(slot: OfferedSlot, time_zone: str | None) -> Row:
     listed = None
     if at is not None:
         duration = calendar.rules.duration_minutes
-        listed = ListedStarts(leads={}, duration_minutes=duration, standing={start: at})
+        listed = ListedStarts(leads={}, duration_minutes=duration, joinable={start: at})
     [row] = slot_rows(calendar, [start], time_zone or calendar.provider.time_zone, listed)
     return row
 
@@ -184,7 +184,7 @@ class AvailabilityDay:
     slot_count: int = strawberry.field(description="How many slots there are.")
     slots: list[Slot] = strawberry.field(description="The slots, in order.")
     start_times: list[datetime] = strawberry.field(
-        description="The starts of the same slots alone: the compact form for big grids."
+        description="Only the starts of the same slots: a compact form for large grids."
     )
 
 
@@ -245,7 +245,7 @@ class Availability:
         """By the rules in force."""
         return self.found.calendar.rules.duration_minutes
 
-    @strawberry.field(description="Every date asked for, also the empty ones.")
+    @strawberry.field(description="Every date asked for, including those without free times.")
     def days(self) -> list[AvailabilityDay]:
         """In order."""
         return cast("list[AvailabilityDay]", self._rows(DAY_ROWS, days_of, self._days))
@@ -345,16 +345,17 @@ class MemberExplanation:
         return ResourceType.of(who) if isinstance(who, CoreResource) else None
 
     @strawberry.field(
-        description="A provider's reasons against leading the visit, of which NOT_ON_GRID speaks "
-        "against leading alone; a resource's where none of its units can be taken."
+        description="A provider's reasons against leading the visit; NOT_ON_GRID does not keep "
+        "them from taking part. A resource's reasons, if none of its units can be "
+        "taken."
     )
     def reasons(self) -> list[UnbookableReason]:
         """In a fixed order."""
         return list(self.member.reasons)
 
     @strawberry.field(
-        description="What keeps them busy then: the first source by name; null where "
-        "BUSY_ELSEWHERE is no reason."
+        description="The source that makes them busy then, the first by name; null unless "
+        "BUSY_ELSEWHERE is a reason."
     )
     def busy_source(self) -> LazyBusySource | None:
         """The source, already loaded."""

@@ -56,12 +56,12 @@ class BusySource(Node):
         description="When its feed was last read; null where times are pushed."
     )
     failing_since: datetime | None = strawberry.field(
-        description="Since when its feed can't be read; null where it can. Meanwhile what "
-        "it said last counts."
+        description="Since when its feed can't be read; null if it can be. Meanwhile, its last "
+        "known times count."
     )
     problem: str | None = strawberry.field(
-        description="Why its feed can't be read, in English; where failingSince is null, what part "
-        "of it can't be."
+        description="Why its feed can't be read, in English; if failingSince is null, which part "
+        "of it can't be read."
     )
 
     @classmethod
@@ -77,17 +77,17 @@ class BusySource(Node):
         )
 
     @strawberry.field(
-        description="The address of its feed; null where times are pushed. It may be a secret, so "
-        "only those see it who may change the source."
+        description="The address of its feed; null where times are pushed. It may be a secret, so"
+        " only those who may change the source see it."
     )
     def url(self, info: Info) -> str | None:
         """Null for others."""
         return self.row.url if info.context.viewer.changes_busy(self.row.subject_id) else None
 
     @strawberry.field(
-        description="When it says that its owner is busy between two instants, at most "
-        f"{MOST_DAYS} days apart; merged, in order, and cut where these are. Times that ended more "
-        f"than {core.KEPT_DAYS} days ago are not kept."
+        description="Its busy times between two instants, at most "
+        f"{MOST_DAYS} days apart; merged, in order, and cut at these instants. Times that ended "
+        f"more than {core.KEPT_DAYS} days ago are not kept."
     )
     async def busy_times(
         self,
@@ -127,7 +127,7 @@ class BusyTimeInput:
     ends_at: datetime = strawberry.field(description="Its end, excluded.")
 
 
-@strawberry.input(description="All that a source says about a window of time.")
+@strawberry.input(description="All busy times of a source in a window of time.")
 class SetBusyTimesInput:
     """Becomes a `BusyForm`."""
 
@@ -200,10 +200,10 @@ class BusyMutation:
     """The mutations of busy times."""
 
     @strawberry.mutation(
-        description="Replaces what a source says about the window from…to: when a provider or a "
-        "resource is busy with something that is not booked here. No new visit overlaps it with "
-        "its buffers, and what is booked stays. What the source said about other times stays too. "
-        "The same call once more changes nothing."
+        description="Replaces the busy times of a source in the window from…to: when a provider "
+        "or a resource is busy with something that is not booked here. No new visit, "
+        "with its buffers, overlaps them; existing bookings stay. Times of the source"
+        " outside the window stay, too. Repeating the call changes nothing."
     )
     async def set_busy_times(
         self,
@@ -230,10 +230,10 @@ class BusyMutation:
         return BusySource.of(answer) if isinstance(answer, core.BusySource) else refused(answer)
 
     @strawberry.mutation(
-        description="Reads a calendar from now on, every quarter of an hour: no new visit with its "
-        "owner overlaps what it says. Events that are cancelled or shown as free don't count, nor "
-        "do appointments booked here that come back in it. The calendar is first read within a "
-        "minute; look at lastReadAt and problem then."
+        description="Reads a calendar every quarter of an hour from now on: no new visit with its"
+        " owner overlaps its events. Events that are cancelled or shown as free don't"
+        " count, nor do copies of appointments that are booked here. It is first read"
+        " within a minute; look at lastReadAt and problem after that."
     )
     async def add_busy_feed(
         self,
@@ -255,9 +255,7 @@ class BusyMutation:
         )
         return BusySource.of(answer) if isinstance(answer, core.BusySource) else refused(answer)
 
-    @strawberry.mutation(
-        description="Removes a source with all that it said: nobody is busy because of it any more."
-    )
+    @strawberry.mutation(description="Removes a source with all of its busy times.")
     async def remove_busy_source(
         self,
         info: Info,

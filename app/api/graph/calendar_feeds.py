@@ -39,10 +39,10 @@ class CalendarFeedMutation:
     """The mutation of calendar feeds."""
 
     @strawberry.mutation(
-        description="Makes a private calendar feed, or gives it a new address: the one before "
-        "stops working at once. A provider's: they, reception and administrators. A customer's: "
-        "they; reception and administrators too, who end the address before and don't see the "
-        "new one."
+        description="Makes a private calendar feed, or gives it a new address: the old one stops "
+        "working at once. For a provider: themselves, reception and administrators. "
+        "For a customer: themselves; reception and administrators may also end the "
+        "old address in this way, but don't see the new one."
     )
     async def renew_calendar_feed(
         self,

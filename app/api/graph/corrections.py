@@ -124,8 +124,9 @@ class CorrectionMutation:
                 return refused(answer)
 
     @strawberry.mutation(
-        description="Replaces the manage token of an appointment: the one before stops working at "
-        "once. For its staff and its signed-in customer only: the token itself does not allow it."
+        description="Replaces the manage token of an appointment: the old one stops working at "
+        "once. Only its staff and its signed-in customer may do this, not holders of "
+        "the token."
     )
     async def renew_manage_token(
         self,

@@ -169,9 +169,9 @@ class CustomerQuery:
         return None if found is None else CustomerExport(json=found)
 
     @strawberry.field(
-        description="The organization's customers: by name, or by the word that was found. Staff "
-        "only; a provider finds those whom they serve, by what they know of them. Erased ones are "
-        "left out."
+        description="The organization's customers, by name, or by the word that was found. Staff "
+        "only; a provider finds those whom they serve, by the contacts given for "
+        "visits with them. Erased ones are left out."
     )
     async def customers(
         self,

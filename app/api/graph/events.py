@@ -18,14 +18,14 @@ from app.usecases.events.list_events import list_events
 
 
 @strawberry.type(
-    description="One thing that happened. It names what it is about and holds nothing personal: "
-    "ask for the object."
+    description="Something that happened. It names the object and contains nothing personal: "
+    "ask for the object itself."
 )
 class Event:
     """Maps the core's `Event`; made only for administrators."""
 
     id: strawberry.ID = strawberry.field(
-        description="Opaque and unique: a reader that gets an event twice knows it by this."
+        description="Opaque and unique: use it to recognize an event that you get twice."
     )
     cursor: str = strawberry.field(
         description="Its place in the log. Give it as `after` to get what follows it."
@@ -33,8 +33,8 @@ class Event:
     type: EventType = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     version: int | None = strawberry.field(
-        description="The version that the object had from then on; null where it has no versions. "
-        "Drop what is older than what you know."
+        description="The version of the object after the event; null if it has no versions. "
+        "Ignore events that are older than the version you know."
     )
     actor: Actor | None = strawberry.field(description="Who did it.")
     actor_subject: str | None = strawberry.field(

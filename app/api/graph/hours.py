@@ -188,7 +188,7 @@ class HoursMutation:
         self,
         info: Info,
         input: Annotated[
-            SetExceptionInput, strawberry.argument(description="The date and what holds on it.")
+            SetExceptionInput, strawberry.argument(description="The date and its exception.")
         ],
     ) -> SetExceptionResult:
         """See the use case."""
@@ -204,9 +204,7 @@ class HoursMutation:
         )
         return _result(answer)
 
-    @strawberry.mutation(
-        description="Removes a date's exception; does nothing where there is none."
-    )
+    @strawberry.mutation(description="Removes a date's exception; does nothing if there is none.")
     async def remove_exception(
         self,
         info: Info,

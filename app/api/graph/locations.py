@@ -30,8 +30,8 @@ DIRECTIONS = (
 )
 _ZONE = "The time zone it lies in."
 _ARCHIVED = (
-    "Whether it is out of use: no provider or service is given it any more; those that have it "
-    "keep it."
+    "Whether it is archived: no provider or service can be given it any more; "
+    "those that have it keep it."
 )
 _EXTERNAL_ID = "Your own id for it, unique among locations; 1 to 255 characters."
 
@@ -160,7 +160,7 @@ class LocationMutation:
         return Location.of(answer) if isinstance(answer, core.Location) else refused(answer)
 
     @strawberry.mutation(
-        description="Changes a location; messages from then on say so. Administrators only."
+        description="Changes a location; later messages use the new data. Administrators only."
     )
     async def update_location(
         self,

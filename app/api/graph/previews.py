@@ -12,8 +12,9 @@ from app.core import stranded as core
 from app.usecases.booking.list_stranded import count_stranded, list_stranded
 
 ARCHIVED = (
-    "Whether it is archived: it is not listed, found, held or booked any more, and keeps what is "
-    "booked, which can be moved and cancelled. False brings it back. Administrators only."
+    "Whether it is archived: it can't be listed, found, held or booked any more. "
+    "Existing bookings stay, and can be moved and cancelled. False brings it "
+    "back. Administrators only."
 )
 DRY_RUN: Final = (
     "true: nothing is changed, and the answer is a ChangePreview, or the refusal that the change "
@@ -36,7 +37,7 @@ class ChangePreview:
         description="How many minutes that are open now would not be, counted in the same way."
     )
     stranded_count: int = strawberry.field(
-        description="How many confirmed appointments to come it would strand, on any date, that "
+        description="How many upcoming confirmed appointments it would strand, on any date, that "
         "are not stranded now."
     )
     stranded: list[Appointment] = strawberry.field(
@@ -59,10 +60,11 @@ class StrandedQuery:
     """The root field about stranded appointments."""
 
     @strawberry.field(
-        description="Confirmed appointments to come that the rules of now would not allow, by "
-        "start: what somebody has to move or cancel. With them, a provider or resource is not "
-        "open, is archived, lacks the unit, or no longer belongs to the service. A provider gets "
-        "their own, reception and administrators all. Staff only."
+        description="Upcoming confirmed appointments that the current rules would not allow, by "
+        "start: somebody has to move or cancel them. For each of them, a provider or "
+        "resource is not open, is archived, lacks the unit, or no longer belongs to "
+        "the service. A provider gets their own, reception and administrators all. "
+        "Staff only."
     )
     async def stranded_appointments(
         self,

@@ -113,7 +113,8 @@ class Provider(Node):
         description="How many days ahead bookings are taken."
     )
     is_archived: bool = strawberry.field(
-        description="Whether they take no new visit, and keep what is booked."
+        description="Whether they are archived: they can't be booked any more; existing bookings "
+        "stay."
     )
 
     @classmethod
@@ -140,7 +141,9 @@ class Provider(Node):
             return None
         return cls.of(provider)
 
-    @strawberry.field(description="What customers should know of them; plain text, lines allowed.")
+    @strawberry.field(
+        description="What customers should know about them; plain text, lines allowed."
+    )
     def description(self) -> str | None:
         """As set."""
         return self.row.description
@@ -229,8 +232,8 @@ class Provider(Node):
         return await exceptions_of(info, self.row.id, from_, to)
 
     @strawberry.field(
-        description="When they are away, in order: all that has a reading on the dates from…to, "
-        "inclusive. Staff only."
+        description="Their time off that touches the dates from…to, inclusive, in order. Staff "
+        "only."
     )
     async def time_off(
         self, info: Info, from_: FromDate = None, to: ToDate = None

@@ -116,10 +116,9 @@ class ReminderMutation:
     """The mutation of messages."""
 
     @strawberry.mutation(
-        description="Sends a message again, on purpose: a new entry among the appointment's "
-        "messages. While one such waits "
-        "to be sent, that one is the answer. The provider, reception and administrators "
-        "only."
+        description="Sends a message again, as a new entry in the appointment's messages. If one "
+        "is already waiting to be sent, that one is returned. The provider, reception"
+        " and administrators only."
     )
     async def resend_reminder(
         self,

@@ -54,7 +54,7 @@ from app.usecases.practice.list_resources import count_resources, list_resources
 
 BY_NAME = Order(name="resources", types=(str, UUID))
 
-_UNITS = "So many identical ones, each taken by one visit at a time: 1 to 1,000."
+_UNITS = "How many identical ones there are, each used by one visit at a time: 1 to 1,000."
 _ALWAYS_OPEN = (
     "Whether it can be used at any time. Its hours, breaks and exceptions are kept meanwhile and "
     "do not count; its time off does."
@@ -96,7 +96,7 @@ class Resource(Node):
         """Null for others."""
         return self.row.is_always_open if info.context.viewer.sees_staff_matters else None
 
-    @strawberry.field(description="Whether it is out of use: no new visit takes it. Staff only.")
+    @strawberry.field(description="Whether it is archived: no new visit takes it. Staff only.")
     def is_archived(self, info: Info) -> bool | None:
         """Null for others."""
         return self.row.is_archived if info.context.viewer.sees_staff_matters else None
@@ -135,8 +135,7 @@ class Resource(Node):
         return await exceptions_of(info, self.row.id, from_, to)
 
     @strawberry.field(
-        description="When it can't be used, in order: all that has a reading on the dates from…to, "
-        "inclusive. Staff only."
+        description="Its time off that touches the dates from…to, inclusive, in order. Staff only."
     )
     async def time_off(
         self, info: Info, from_: FromDate = None, to: ToDate = None
@@ -195,8 +194,8 @@ class UpdateResourceInput:
     )
     units: int | None = strawberry.field(
         default=strawberry.UNSET,
-        description=f"{_UNITS} Fewer: no new visit takes the units with the highest numbers, and "
-        "what is booked on them stays.",
+        description=f"{_UNITS} With fewer, no new visit takes the units with the highest "
+        "numbers; existing bookings of them stay.",
     )
     always_open: bool | None = strawberry.field(default=strawberry.UNSET, description=_ALWAYS_OPEN)
     external_id: str | None = strawberry.field(

@@ -109,7 +109,7 @@ class ServiceAvailabilityDay:
     slot_count: int = strawberry.field(description="How many slots there are.")
     slots: list[ServiceSlot] = strawberry.field(description="The slots, in order.")
     start_times: list[datetime] = strawberry.field(
-        description="The starts of the same slots alone: the compact form for big grids."
+        description="Only the starts of the same slots: a compact form for large grids."
     )
 
 
@@ -157,7 +157,7 @@ class ServiceAvailability:
         """The service's."""
         return self.found.listed.duration_minutes
 
-    @strawberry.field(description="Every date asked for, also the empty ones.")
+    @strawberry.field(description="Every date asked for, including those without free times.")
     def days(self) -> list[ServiceAvailabilityDay]:
         """In order."""
         return cast(

@@ -130,7 +130,7 @@ class Service(Node):
         description="How many days ahead it can be booked."
     )
     is_archived: bool = strawberry.field(
-        description="Whether nobody can book it any more; what is booked stays."
+        description="Whether it is archived: it can't be booked any more; existing bookings stay."
     )
 
     @classmethod
@@ -157,7 +157,7 @@ class Service(Node):
             return None
         return cls.of(service)
 
-    @strawberry.field(description="What customers should know of it; plain text, lines allowed.")
+    @strawberry.field(description="What customers should know about it; plain text, lines allowed.")
     def description(self) -> str | None:
         """As set."""
         return self.row.description
@@ -281,7 +281,8 @@ class Service(Node):
         return (await self._needs(info)).assignment
 
     @strawberry.field(
-        description="What a visit takes besides its providers: units of each of these groups."
+        description="What a visit takes in addition to its providers: units of each of these "
+        "groups."
     )
     async def needs(self, info: Info) -> list[ServiceNeed]:
         """Batched."""
@@ -307,7 +308,7 @@ ServiceConnection = Connection[Service]
 _PROVIDER_IDS = "Who offers it, in the order in which they are tried."
 _PROVIDERS_NEEDED = "How many of them a visit takes at once, 1 or more; null: all of them."
 _ASSIGNMENT = "Which of them is tried first where a visit names none."
-_NEEDS = "What a visit takes besides; at most 20 groups, and each resource in one of them only."
+_NEEDS = "What else a visit takes; at most 20 groups, with each resource in only one of them."
 _SEATS = (
     "How many seats a start has, 1 to 1,000. With more than one, bookings share a start, and take "
     "seats in it."

@@ -89,10 +89,10 @@ class SessionMutation:
     """The mutations of sessions."""
 
     @strawberry.mutation(
-        description="Cancels every appointment of the session, at the provider's side: it costs "
-        "nobody anything. Its holds end, and its time is free at once, and on offer again: add an "
-        "exception first if it is not to be. Cancelling what is cancelled answers with it. The "
-        "session's providers, reception and administrators only."
+        description="Cancels every appointment of the session on the provider's side, at no cost "
+        "to anybody. Its holds end, and its time can be booked again at once: add an "
+        "exception first to prevent that. Cancelling it again returns it unchanged. "
+        "The session's providers, reception and administrators only."
     )
     async def cancel_session(
         self,
@@ -112,9 +112,9 @@ class SessionMutation:
                 return refused(answer)
 
     @strawberry.mutation(
-        description="Moves the session with everybody in it, appointments and holds, or nobody. It "
-        "takes what the service needs now, and what it has counts as free. The session's "
-        "providers, reception and administrators only."
+        description="Moves the session with everybody in it, appointments and holds, or nobody. "
+        "It takes what the service needs now; the time that it already has counts as "
+        "free. The session's providers, reception and administrators only."
     )
     async def reschedule_session(
         self,

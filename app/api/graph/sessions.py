@@ -104,10 +104,7 @@ class Session(Node):
         needs = await info.context.loaders.needs.load(self.row.service_id)
         return 1 if needs is None else needs.seats
 
-    @strawberry.field(
-        description="Those who took its seats, by start, with the ones that were cancelled: their "
-        "status tells."
-    )
+    @strawberry.field(description="The appointments in it, by start, including cancelled ones.")
     async def appointments(
         self,
         info: Info,

@@ -96,7 +96,7 @@ class AvailabilityChange:
                 return []
 
     @strawberry.field(
-        description="The starts of the same slots alone: the compact form for big grids."
+        description="Only the starts of the same slots: a compact form for large grids."
     )
     def start_times(self) -> list[datetime]:
         """Starts only, their texts ready."""
@@ -143,7 +143,7 @@ class ServiceAvailabilityChange:
         return service_slots(content.starts, content.listed, content.time_zone or "UTC")
 
     @strawberry.field(
-        description="The starts of the same slots alone: the compact form for big grids."
+        description="Only the starts of the same slots: a compact form for large grids."
     )
     def start_times(self) -> list[datetime]:
         """Starts only, their texts ready."""

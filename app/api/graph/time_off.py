@@ -33,16 +33,13 @@ LazyResource = Annotated["Resource", strawberry.lazy("app.api.graph.resources")]
 MOST_DAYS = 400
 """Of time off in one list: a year and a month."""
 
-_FROM = "The first reading, included."
-_UNTIL = (
-    "The reading at which it ends, excluded. For whole dates: 00:00 of the date after the last."
-)
+_FROM = "When it begins, included."
+_UNTIL = "When it ends, excluded. For whole dates: 00:00 of the date after the last."
 _REASON = "For staff; up to 500 characters."
 
 
 @strawberry.type(
-    description="A range of wall-clock time on which a provider or a resource is away: no reading "
-    "in it is open. Staff only."
+    description="A range of wall-clock time in which a provider or a resource is away. Staff only."
 )
 class TimeOff(Node):
     """Maps the core's `TimeOff`."""
@@ -63,7 +60,7 @@ class TimeOff(Node):
             reason=row.reason,
         )
 
-    @strawberry.field(description="Who is away; null where it is a resource.")
+    @strawberry.field(description="The provider who is away; null for a resource.")
     async def provider(self, info: Info) -> LazyProvider | None:
         """Batched."""
         from app.api.graph.providers import Provider as ProviderType  # noqa: PLC0415  the two types name each other
@@ -71,7 +68,7 @@ class TimeOff(Node):
         found = await info.context.loaders.provider.load(ProviderId(self.row.subject_id))
         return None if found is None else ProviderType.of(found)
 
-    @strawberry.field(description="What can't be used; null where it is a provider.")
+    @strawberry.field(description="The resource that can't be used; null for a provider.")
     async def resource(self, info: Info) -> LazyResource | None:
         """Batched."""
         from app.api.graph.resources import Resource as ResourceType  # noqa: PLC0415  as above
@@ -233,7 +230,7 @@ class TimeOffMutation:
                 return refused(answer)
 
     @strawberry.mutation(
-        description="Removes time off: hours are open again, but where other time off covers them."
+        description="Removes time off: its hours are open again, unless other time off covers them."
     )
     async def remove_time_off(
         self,

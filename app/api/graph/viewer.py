@@ -8,7 +8,7 @@ from app.api.operation.info import Info
 from app.api.words.enums import Role
 
 
-@strawberry.type(description="Who the server takes the caller for.")
+@strawberry.type(description="Who the caller is, by their token.")
 class Viewer:
     """Maps the core's `Viewer`."""
 
@@ -37,7 +37,7 @@ class Viewer:
 class ViewerQuery:
     """The root field about the caller."""
 
-    @strawberry.field(description="Who the server takes the caller for.")
+    @strawberry.field(description="Who the caller is, by their token.")
     def viewer(self, info: Info) -> Viewer:
         """From the token."""
         return Viewer(role=info.context.viewer.role)

@@ -66,14 +66,15 @@ class Delivery(Node):
     """Maps the core's `Delivery`; made only for administrators."""
 
     row: strawberry.Private[core.Delivery]
-    status: DeliveryStatus = strawberry.field(description="How far it is.")
+    status: DeliveryStatus = strawberry.field(description="The state of the delivery.")
     attempts: int = strawberry.field(description="How often it was tried.")
     last_attempt_at: datetime | None = strawberry.field(
         description="When the last try ended; null before the first."
     )
     next_attempt_at: datetime | None = strawberry.field(
-        description="From when on it is tried again; null where it is not. It may take longer: an "
-        "event waits for earlier ones of its subject, and a receiver that fails gets a rest."
+        description="The earliest time of the next try; null if there is none, and while it waits "
+        "for an earlier event of its subject that was not tried yet. It may take longer: a failing "
+        "receiver gets pauses."
     )
     response_status: int | None = strawberry.field(
         description="The HTTP status of the last answer; null where there was none."
@@ -109,8 +110,8 @@ DeliveryConnection = Connection[Delivery]
 
 @strawberry.type(
     description="Sends events to an address of yours, at least once each, signed as Standard "
-    "Webhooks says. Later events of a subject wait for an earlier one that fails, for ten minutes "
-    "of tries at most."
+    "Webhooks specifies. Later events of a subject wait for an earlier one that "
+    "fails, for at most ten minutes."
 )
 class Webhook(Node):
     """Maps the core's `Webhook`; made only for administrators."""
@@ -118,16 +119,17 @@ class Webhook(Node):
     row: strawberry.Private[core.Webhook]
     url: str = strawberry.field(description="Where events are posted to.")
     types: list[EventType] = strawberry.field(
-        description="Which events it gets. Where none were chosen, all: then also types to come."
+        description="Which events it gets. If none were chosen: all, including types that are "
+        "added later."
     )
     is_active: bool = strawberry.field(
-        description="Whether it gets events. One that is switched on again gets what happened "
-        "meanwhile, at most three days back."
+        description="Whether it gets events. When it is switched on again, it gets the events "
+        "since then, at most three days back."
     )
     created_at: datetime = strawberry.field(description="When it was created.")
 
     @strawberry.field(
-        description="Why it was switched off, where nobody did it: it answered 410 Gone, or every "
+        description="Why the server switched it off: its receiver answered 410 Gone, or every "
         "delivery failed for five days."
     )
     def disabled_reason(self, info: Info) -> str | None:
@@ -191,7 +193,7 @@ class WebhookWithSecret:
 
     webhook: Webhook = strawberry.field(description="The webhook.")
     secret: str = strawberry.field(
-        description="`whsec_…`, for a library of Standard Webhooks. Keep it: it is shown this once."
+        description="`whsec_…`, for a Standard Webhooks library. Keep it: it is shown only now."
     )
 
     @classmethod
@@ -206,7 +208,7 @@ class CreateWebhookInput:
 
     url: str = strawberry.field(description=_URL)
     types: list[EventType] | None = strawberry.field(
-        default=None, description=f"{_TYPES} Left out: all, also types to come."
+        default=None, description=f"{_TYPES} Left out: all, also later ones."
     )
 
 
@@ -217,7 +219,7 @@ class UpdateWebhookInput:
     id: strawberry.ID = strawberry.field(description="Which webhook.")
     url: str | None = strawberry.field(default=strawberry.UNSET, description=_URL)
     types: list[EventType] | None = strawberry.field(
-        default=strawberry.UNSET, description=f"{_TYPES} Null: all, also types to come."
+        default=strawberry.UNSET, description=f"{_TYPES} Null: all, also later ones."
     )
     is_active: bool | None = strawberry.field(
         default=strawberry.UNSET, description="Whether it gets events."
@@ -251,7 +253,7 @@ UpdateWebhookResult = Annotated[
 DeleteWebhookResult = Annotated[
     Webhook | NotAllowedError | NotFoundError,
     strawberry.union(
-        "DeleteWebhookResult", description="The webhook as it was, or why it is still there."
+        "DeleteWebhookResult", description="The deleted webhook, or why it was not deleted."
     ),
 ]
 RotateWebhookSecretResult = Annotated[
@@ -334,8 +336,8 @@ class WebhookMutation:
         return Webhook.of(answer) if isinstance(answer, core.Webhook) else refused(answer)
 
     @strawberry.mutation(
-        description="Gives a webhook a new secret. The one before signs as well for a day; one "
-        "that is older stops at once. Administrators only."
+        description="Gives a webhook a new secret. The previous one also signs for another day; "
+        "older ones stop at once. Administrators only."
     )
     async def rotate_webhook_secret(
         self,

@@ -116,17 +116,17 @@ _publish(
 
 _publish(
     RuleSetAside,
-    "A rule of time that staff set aside for one booking, hold or move. What is booked or held is "
-    "never set aside, and nothing begins in the past. Providers set aside what is theirs: not the "
-    "rules of others whom the visit takes, not the hours of resources, not what the customer may "
-    "have.",
+    "A rule of time that staff set aside for one booking, hold or move. Existing "
+    "bookings and holds can't be set aside, and nothing can start in the past. "
+    "Providers set aside only their own rules: not those of other providers in "
+    "the visit, not the hours of resources, not the customer's limits.",
     {
-        "HOURS": "Hours, breaks, exceptions, and that the visit fits into open time. Outside of "
-        "that there is no grid.",
+        "HOURS": "Hours, breaks, exceptions, and that the visit fits into open time. Outside "
+        "open time, there is no grid.",
         "GRID": "The grid: the visit starts at any minute.",
         "NOTICE": "The minimum notice.",
         "HORIZON": "How far ahead bookings are taken.",
-        "LIMITS": "Limits of visits, and what one customer may have at once.",
+        "LIMITS": "Limits on visits, and on the open bookings of one customer.",
         "BUSY_ELSEWHERE": "Busy times from elsewhere, such as a private calendar.",
     },
 )
@@ -148,7 +148,7 @@ _publish(
     {
         "START_ASC": "By start, the earliest first.",
         "START_DESC": "By start, the latest first.",
-        "CREATED_DESC": "By when they were booked, the last booked first.",
+        "CREATED_DESC": "By time of booking, the latest first.",
     },
 )
 
@@ -191,8 +191,8 @@ _publish(
         "ALREADY_TAKEN": "Another appointment overlaps the visit.",
         "BUFFER": "Only the buffers of two appointments overlap.",
         "HELD": "Somebody holds the time while they fill in a form.",
-        "BUSY_ELSEWHERE": "The provider is busy then, as a source from elsewhere says, such as a "
-        "private calendar. Staff only: others read ALREADY_TAKEN.",
+        "BUSY_ELSEWHERE": "The provider is busy then with something that is not booked here, such "
+        "as an event in a private calendar. Staff only: others read ALREADY_TAKEN.",
         "NOBODY_FREE": "None of the service's providers can lead the visit then, or too few of "
         "them can take part.",
         "RESOURCE_TAKEN": "Too few of the rooms or devices that the service needs are free then.",
@@ -319,9 +319,9 @@ _publish(
 )
 _publish(
     DeliveryStatus,
-    "How far the delivery of an event is.",
+    "The state of a delivery.",
     {
-        "PENDING": "It is to be tried, or tried again.",
+        "PENDING": "It will be tried, or tried again.",
         "DELIVERED": "The receiver answered with a 2xx status.",
         "FAILED": "It was tried for three days, or it was sent by hand and failed.",
     },

@@ -1,4 +1,4 @@
-"""What webhooks are sent of an event: the same words as the API's, as JSON."""
+"""The message that webhooks get about an event: the same words as the API's, as JSON."""
 
 from __future__ import annotations
 

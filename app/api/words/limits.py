@@ -11,7 +11,7 @@ LIMITS = "At most one for each period; an empty list: no limits. Booked appointm
 
 
 @strawberry.type(
-    description="At most so many visits, or minutes of visits, in each day, week or month of a "
+    description="A limit on visits, or on minutes of visits, in each day, week or month of a "
     "provider's calendar."
 )
 class BookingLimit:
@@ -30,7 +30,7 @@ class BookingLimit:
 
 
 @strawberry.input(
-    description="At most so many visits, so many minutes of visits, or both, in each period."
+    description="A limit on visits, on minutes of visits, or on both, in each period."
 )
 class BookingLimitInput:
     """Becomes a `BookingLimit`."""

@@ -48,8 +48,7 @@ class CancellationPolicy:
 
     free_until_minutes_before: int = strawberry.field(
         description=(
-            "Cancelling is free until so many elapsed minutes before the start, that "
-            "instant included."
+            "Cancelling is free until this many elapsed minutes before the start, inclusive."
         )
     )
     late_cancellation: LateCancellation = strawberry.field(
@@ -62,11 +61,11 @@ class CancellationPolicy:
         description="With FEE: the share of the service's price, 1 to 100, where the fee is one."
     )
     grace_minutes: int = strawberry.field(
-        description="Cancelling is free for so many minutes after the booking as well, until the "
+        description="Cancelling is also free for this many minutes after the booking, until the "
         "start."
     )
     charges_no_show: bool = strawberry.field(
-        description="Whether a no-show costs what a late cancellation does."
+        description="Whether a no-show costs as much as a late cancellation."
     )
 
     @classmethod
@@ -101,7 +100,7 @@ class CancellationPolicyInput:
     """Becomes the core's `PolicyForm`."""
 
     free_until_minutes_before: int = strawberry.field(
-        description="Cancelling is free until so many elapsed minutes before the start."
+        description="Cancelling is free until this many elapsed minutes before the start."
     )
     late_cancellation: LateCancellation = strawberry.field(
         description="What happens to a later cancellation."
@@ -115,12 +114,12 @@ class CancellationPolicyInput:
     )
     grace_minutes: int = strawberry.field(
         default=0,
-        description="Cancelling is free for so many minutes after the booking as well, until the "
+        description="Cancelling is also free for this many minutes after the booking, until the "
         "start.",
     )
     charges_no_show: bool = strawberry.field(
         default=False,
-        description="Whether a no-show costs what a late cancellation does: with FEE only.",
+        description="Whether a no-show costs as much as a late cancellation: with FEE only.",
     )
 
     def to_core(self) -> PolicyForm:

@@ -208,7 +208,7 @@ class ReschedulingQuote:
     """Maps the core's `MoveQuote`."""
 
     allowed: bool = strawberry.field(
-        description="Whether nothing but the new time can be in the way."
+        description="Whether it can be moved, if the new time is free."
     )
     until: datetime | None = strawberry.field(
         description="Until when the caller may move it, or might have; null once it is cancelled, "

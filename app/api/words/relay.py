@@ -325,7 +325,7 @@ Ids = Annotated[
 ]
 IncludeArchived = Annotated[
     bool | None,
-    strawberry.argument(description="Also what is archived. Staff only: no difference to others."),
+    strawberry.argument(description="Include what is archived. Staff only; no effect for others."),
 ]
 First = Annotated[
     int | None,

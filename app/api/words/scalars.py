@@ -178,8 +178,8 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     ),
     LocalDateTime: _scalar(
         "LocalDateTime",
-        "What a wall clock reads: YYYY-MM-DDTHH:MM, without an offset, in the zone of the provider "
-        "or resource.",
+        "A wall-clock time, YYYY-MM-DDTHH:MM, without an offset, in the zone of the "
+        "provider or resource.",
         parse_local_date_time,
         format_local_date_time,
     ),

@@ -104,8 +104,8 @@ async def _cancel(
     if reason_against is not None:
         return NotCancellable(reason=reason_against)
     # Of those that have expired, the sweep records the end.
-    standing = tuple(hold for hold in everybody.holds if hold.stands_at(now))
-    everybody = replace(everybody, holds=standing)
+    unexpired = tuple(hold for hold in everybody.holds if hold.is_active_at(now))
+    everybody = replace(everybody, holds=unexpired)
     own = replace(own, now=now)
     return await _write(resources, viewer, tx, session, actor, everybody, own, reason)
 

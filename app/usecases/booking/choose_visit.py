@@ -2,7 +2,7 @@
 
     know        where it is known that there is nothing to choose, `take again` at once
     guess       without locks, look at all that the service could take, and choose; of a service
-                with seats, look for a standing session first
+                with seats, look for an active session first
     take        in a transaction, lock what was chosen, look again, and decide over that alone
     take again  where something changed in between: in a new transaction, lock all that the service
                 could take, look, choose, and decide
@@ -47,10 +47,10 @@ from app.store.idempotency import used_keys
 from app.store.locks import lock_calendars, share_rules
 from app.store.needs import load_needs
 from app.store.sessions import (
+    active_sessions,
     session_for_update,
     sessions_at,
     sessions_for_update,
-    standing_sessions,
 )
 from app.store.subjects import last_assigned
 from app.usecases.booking.lock_calendar import (
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId, ProviderId, ResourceId, ServiceId, SubjectId
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.slots import Claim
     from app.core.taken import Taken
     from app.store.idempotency import KeyScope
@@ -89,7 +89,7 @@ Answer = TypeVar("Answer")
 
 
 Chosen: TypeAlias = Join | Visit
-"""What a guess chose: seats in a standing session, or whom and what a visit takes."""
+"""What a guess chose: seats in an active session, or whom and what a visit takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class Choices:
     needs: Needs
     calendars: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
-    sessions: Sequence[StandingSession] = ()
+    sessions: Sequence[ActiveSession] = ()
 
     @property
     def zones(self) -> dict[SubjectId, str]:
@@ -276,10 +276,10 @@ class Seen:
     asks for it, when each provider was assigned last; and the sessions that could be joined.
     """
 
-    standing: Mapping[SubjectId, Sequence[Claim]]
+    existing: Mapping[SubjectId, Sequence[Claim]]
     led: Mapping[ProviderId, Sequence[Claim]]
     assigned: Mapping[ProviderId, datetime]
-    sessions: Sequence[StandingSession] = ()
+    sessions: Sequence[ActiveSession] = ()
 
 
 async def load_choices(
@@ -395,7 +395,7 @@ async def look_at(
     *,
     in_order: bool,
     moving: Moving | None = None,
-    sessions: Sequence[StandingSession] | None = None,
+    sessions: Sequence[ActiveSession] | None = None,
 ) -> Seen:
     """Look at the claims around visits at these starts, of which there is at least one, and at the
     sessions there unless they are given; with `in_order`, also at what the order of assignment
@@ -416,7 +416,7 @@ async def look_at(
                 week for each in calendars for week in week_around(each.hours.time_zone, starts_at)
             ]
     subjects: list[SubjectId] = [*choices.calendars, *choices.resources]
-    standing = (
+    existing = (
         await load_claims(
             on,
             organization_id,
@@ -437,7 +437,7 @@ async def look_at(
         )
     if sessions is None:
         sessions = choices.sessions
-    return Seen(standing=standing, led=led, assigned=assigned, sessions=sessions)
+    return Seen(existing=existing, led=led, assigned=assigned, sessions=sessions)
 
 
 async def _sessions_at(
@@ -446,13 +446,13 @@ async def _sessions_at(
     wanted: Wanted,
     needs: Needs,
     starts: Collection[datetime],
-) -> Sequence[StandingSession]:
+) -> Sequence[ActiveSession]:
     """Those that have not ended, at any of these starts, and some between them."""
     service_id = wanted.service_id
     if service_id is None or needs.seats == 1:
         return ()
     until = max(starts) + timedelta(microseconds=1)
-    found = await standing_sessions(on, organization_id, [service_id], min(starts), until)
+    found = await active_sessions(on, organization_id, [service_id], min(starts), until)
     return found[service_id]
 
 
@@ -478,11 +478,11 @@ def decide_visit(
     candidates = {
         each: Candidate(
             calendar=calendar,
-            claims=seen.standing[each],
+            claims=seen.existing[each],
             led=seen.led.get(each, ()),
             leads_own=own_lead == each,
             booked_minutes=booked_minutes(
-                calendar.hours.time_zone, seen.standing[each], starts_at, now
+                calendar.hours.time_zone, seen.existing[each], starts_at, now
             )
             if by_week
             else 0,
@@ -492,7 +492,7 @@ def decide_visit(
     }
     some = choices.resources if resource_ids is None else {*resource_ids}
     resources = {
-        each: ResourceCandidate(calendar=calendar, claims=seen.standing[each])
+        each: ResourceCandidate(calendar=calendar, claims=seen.existing[each])
         for each, calendar in choices.resources.items()
         if each in some
     }
@@ -636,7 +636,7 @@ async def lock_and_choose(
     )
     if locked is None:
         return Retry.OVERTAKEN
-    named, providers, rooms, standing = locked
+    named, providers, rooms, active = locked
     around = nearest_supported_date(starts_at.date())
     choices = await _choices(
         tx,
@@ -657,8 +657,8 @@ async def lock_and_choose(
     if not own.keys() <= zones.keys():
         zones |= await time_zones(tx, organization_id, own.keys() - zones.keys())
     claims = choices.claims_at(starts_at)
-    # A session whose subjects are all among these can be joined; its time is locked as it stands.
-    joinable = [each.claims for each in standing if each.claims.keys() <= zones.keys()]
+    # A session whose subjects are all among these can be joined; its time is locked as it is.
+    joinable = [each.claims for each in active if each.claims.keys() <= zones.keys()]
     lock = await lock_calendars(
         tx,
         organization_id,
@@ -667,7 +667,7 @@ async def lock_and_choose(
     )
     now = resources.clock()
     sessions, own_seats = await _lock_sessions(tx, organization_id, choices, starts_at, moving)
-    closed = {each.id for each in standing if not each.claims.keys() <= zones.keys()}
+    closed = {each.id for each in active if not each.claims.keys() <= zones.keys()}
     if any(each.id not in closed and _is_open_to(each, choices, lock, now) for each in sessions):
         return Retry.OVERTAKEN
     seen = await look_at(
@@ -698,7 +698,7 @@ class _Locked(NamedTuple):
     named: tuple[ProviderId, ...]
     providers: tuple[ProviderId, ...]
     rooms: tuple[ResourceId, ...]
-    standing: Sequence[StandingSession] = ()
+    active: Sequence[ActiveSession] = ()
 
 
 async def _lock_rules(
@@ -720,15 +720,15 @@ async def _lock_rules(
         is_enough = len(chosen.providers) == needs.how_many
         return _Locked(chosen.providers, chosen.providers, rooms) if is_enough else None
     kept = () if moving is None else moving.appointment.providers
-    standing = await _sessions_at(tx, organization_id, wanted, needs, [starts_at])
+    active = await _sessions_at(tx, organization_id, wanted, needs, [starts_at])
     providers = candidates_for(needs, wanted, kept)
-    rooms = rooms_of(needs.resource_ids, standing)
+    rooms = rooms_of(needs.resource_ids, active)
     if shared is None:
         own: Claims = {} if moving is None else moving.claims
         await share_rules(tx, organization_id, {*providers, *rooms, *own})
     elif not {*providers, *rooms} <= {*shared.subjects}:
         return None
-    return _Locked(wanted.named, providers, rooms, standing)
+    return _Locked(wanted.named, providers, rooms, active)
 
 
 async def _lock_sessions(
@@ -737,7 +737,7 @@ async def _lock_sessions(
     choices: Choices,
     starts_at: datetime,
     moving: Moving | None,
-) -> tuple[list[StandingSession], OwnSeats | None]:
+) -> tuple[list[ActiveSession], OwnSeats | None]:
     """The sessions that could be joined, and the seats that the moving appointment has; all of
     these sessions are locked.
     """
@@ -762,7 +762,7 @@ async def _lock_sessions(
 
 
 def _is_open_to(
-    session: StandingSession, choices: Choices, lock: CalendarLock, now: datetime
+    session: ActiveSession, choices: Choices, lock: CalendarLock, now: datetime
 ) -> bool:
     """Whether the party could join this session, but not all of its time is locked: it was made
     since, or is not what was chosen.
@@ -787,7 +787,7 @@ async def _lock_and_join(
     wanted: Wanted,
     starts_at: datetime,
     duration_minutes: int | None,
-    chosen: StandingSession,
+    chosen: ActiveSession,
 ) -> Sight | InvalidInput | None:
     """Lock the time of the chosen session, and then the session, and join it if it can still be
     joined; None if not. Its service and its subjects' rules are shared already.
@@ -808,7 +808,7 @@ async def _lock_and_join(
         return None
     choices = replace(choices, needs=replace(nobody, seats=lead.seats))
     # Nothing else is looked at: a new session is for the next try to find.
-    seen = Seen(standing=_nothing(choices), led={}, assigned={}, sessions=[session])
+    seen = Seen(existing=_nothing(choices), led={}, assigned={}, sessions=[session])
     join = decide_visit(choices, seen, wanted.named, starts_at, now)
     if not isinstance(join, Join):
         return None
@@ -832,7 +832,7 @@ def _sight(
     """What was decided on, as it is written."""
     wanted, needs = choices.wanted, choices.needs
     joins = visit.session if isinstance(visit, Join) else None
-    # Who is in a session that is joined was not chosen for this party.
+    # The providers of a joined session were not chosen for this party.
     is_assigned = joins is None and len(wanted.named) < len(visit.providers)
     session_id = None if joins is None else joins.id
     if joins is None and needs.seats > 1:
@@ -846,7 +846,7 @@ def _sight(
         zones=zones,
         lock=lock,
         claims=visit.claims,
-        standing=seen.standing,
+        existing=seen.existing,
         now=now,
         seats=wanted.seats,
         seats_now=needs.seats,
@@ -940,7 +940,7 @@ async def decide_session(
     tx: Transaction,
     organization_id: OrganizationId,
     locked: Locked,
-    session: StandingSession,
+    session: ActiveSession,
     starts_at: datetime,
     now: datetime,
 ) -> tuple[Chosen, Seen] | SlotUnavailable:

@@ -1,8 +1,9 @@
 """List the caller's own appointments: a customer's, a provider's, or all of the organization's for
 reception and administrators; by any of the filters, in any of the orders.
 
-Where few people, providers or resources are named, their own lists are read, each as far as the
-page goes, and merged; otherwise the organization's list is read. What is listed is the same.
+Where people, or few providers, resources or services are named, their own lists are read, each as
+far as the page goes, and merged; otherwise the organization's list is read. Both give the same
+page.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from app.store.appointments import (
     appointment_page,
     count_appointments_of_customers,
     count_appointments_of_subjects,
+    page_of_people,
+    page_of_subjects_by_creation,
     pages_of_customers,
     pages_of_subjects,
 )
@@ -30,19 +33,27 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from app.core.appointment import Appointment, AppointmentFilter
-    from app.core.ids import CustomerId, SubjectId
+    from app.core.ids import CustomerId, OrganizationId, ServiceId, SubjectId
     from app.core.viewer import Viewer
+    from app.store.sql import Executor
     from app.usecases.resources import Resources
 
 FEW_SUBJECTS: Final = 5
-"""Of so many providers or resources a page of each is read. Of more, most of that would be thrown
-away.
+"""Of so many providers, resources or services a page of each is read. Of more, most of that would
+be thrown away.
 """
 
-FEW_CUSTOMERS: Final = 200
-"""Entering the index for so many customers costs as much as reading past 10,000 appointments."""
+FEW_PEOPLE: Final = 200
+"""Entering the index for so many customers costs as much as reading past 60,000 entries of
+another one.
+"""
 
-MOST_CUSTOMERS: Final = 5_000
+FEW_APPOINTMENTS: Final = 2_000
+"""So many keys, a few pages of an index, are read and sorted. Where there are more, one in so many
+of the organization's appointments is among them that its list gives a page sooner.
+"""
+
+MOST_CUSTOMERS: Final = 10_000
 """So many ids of customers are passed to a statement. Where more are found, their appointments are
 so many that each is tested.
 """
@@ -50,12 +61,12 @@ so many that each is tested.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lists:
-    """What to read: the lists of these subjects, or of these customers, or else of the whole
-    organization.
+    """What to read: the lists of these subjects or services, or of these customers, or else of the
+    whole organization.
     """
 
     which: AppointmentFilter
-    subjects: tuple[SubjectId, ...] | None = None
+    subjects: tuple[SubjectId | ServiceId, ...] | None = None
     customers: tuple[CustomerId, ...] | None = None
 
 
@@ -67,26 +78,45 @@ async def list_appointments(
     keyset: Keyset,
 ) -> list[Appointment]:
     """A page in this order; empty for callers who have no appointments."""
-    lists = await _lists(resources, viewer, which, order)
+    lists = await _lists(resources, viewer, which)
     if lists is None:
         return []
-    keyset = list_keyset(keyset, order)
-    by_creation = order is AppointmentOrder.CREATED_DESC
-    on, organization_id, which = resources.pool, viewer.organization_id, lists.which
+    read = _page_by_creation if order is AppointmentOrder.CREATED_DESC else _page_by_start
+    return await read(resources.pool, viewer.organization_id, lists, list_keyset(keyset, order))
+
+
+async def _page_by_start(
+    on: Executor, organization_id: OrganizationId, lists: _Lists, keyset: Keyset
+) -> list[Appointment]:
+    which = lists.which
+    if lists.customers is not None:
+        many = len(lists.customers) > FEW_PEOPLE
+        return await page_of_people(on, organization_id, lists.customers, which, keyset, many=many)
     if lists.subjects is not None:
         pages = await pages_of_subjects(on, organization_id, lists.subjects, which, keyset)
         return _merged(pages.values(), keyset, _by_start)
-    if lists.customers is not None:
-        theirs = await pages_of_customers(
-            on, organization_id, lists.customers, which, keyset, by_creation=by_creation
+    return await appointment_page(on, organization_id, which, keyset)
+
+
+async def _page_by_creation(
+    on: Executor, organization_id: OrganizationId, lists: _Lists, keyset: Keyset
+) -> list[Appointment]:
+    which = lists.which
+    if lists.customers is not None and len(lists.customers) <= FEW_PEOPLE:
+        pages = await pages_of_customers(
+            on, organization_id, lists.customers, which, keyset, by_creation=True
         )
-        return _merged(theirs.values(), keyset, _by_creation if by_creation else _by_start)
-    return await appointment_page(on, organization_id, which, keyset, by_creation=by_creation)
+        return _merged(pages.values(), keyset, _by_creation)
+    if lists.subjects is not None:
+        return await page_of_subjects_by_creation(
+            on, organization_id, lists.subjects, which, keyset, few=FEW_APPOINTMENTS
+        )
+    return await appointment_page(on, organization_id, which, keyset, by_creation=True)
 
 
 async def count_appointments(resources: Resources, viewer: Viewer, which: AppointmentFilter) -> int:
     """How many appointments that list holds in all."""
-    lists = await _lists(resources, viewer, which, AppointmentOrder.START_ASC)
+    lists = await _lists(resources, viewer, which)
     if lists is None:
         return 0
     on, organization_id, which = resources.pool, viewer.organization_id, lists.which
@@ -109,22 +139,20 @@ def own_list(viewer: Viewer, which: AppointmentFilter) -> AppointmentFilter:
     return which if viewer.role is not Role.PROVIDER else replace(which, seen_by=viewer.provider_id)
 
 
-async def _lists(
-    resources: Resources, viewer: Viewer, which: AppointmentFilter, order: AppointmentOrder
-) -> _Lists | None:
+async def _lists(resources: Resources, viewer: Viewer, which: AppointmentFilter) -> _Lists | None:
     seen = _seen_by(viewer, which)
     found = None if seen is None else await _with_people_found(resources, viewer, seen)
-    if found is None or () in {found.customers, found.providers, found.resources}:
+    if found is None or () in {found.customers, found.providers, found.resources, found.services}:
         return None
-    if found.customers is not None and len(found.customers) <= FEW_CUSTOMERS:
+    if found.customers is not None and len(found.customers) <= FEW_PEOPLE:
         return _Lists(which=found, customers=found.customers)
-    if order is AppointmentOrder.CREATED_DESC:
-        return _Lists(which=found)
     own = None if found.seen_by is None else (found.seen_by,)
     for named in (found.resources, own, found.providers):
         if named is not None and len(named) <= FEW_SUBJECTS:
             return _Lists(which=found, subjects=tuple(named))
-    return _Lists(which=found)
+    if found.services is not None and len(found.services) <= FEW_SUBJECTS:
+        return _Lists(which=replace(found, services=None), subjects=found.services)
+    return _Lists(which=found, customers=found.customers)
 
 
 def _seen_by(viewer: Viewer, which: AppointmentFilter) -> AppointmentFilter | None:

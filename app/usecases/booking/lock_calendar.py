@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from app.core.overrides import RuleSetAside
     from app.core.party import Party
     from app.core.provider import Calendar
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.slots import Claim
     from app.store.locks import CalendarLock
     from app.store.pool import Transaction
@@ -58,7 +58,7 @@ class Sight:
 
     `claims` is what the visit would take, or what the session has in which it takes `seats`: a new
     one with this id, or the one that it `joins`, of which it has so many now. With `held` it takes
-    those of a hold. `standing` are all claims that could be in its way, or
+    those of a hold. `existing` are all claims that could be in its way, or
     count for the limits of a provider, by subject; `led` are those that count for the service's
     limits, where the visit takes its lead alone; `zones` are those of every subject whose time may
     change. The first `named` of its `providers` were named, the others chosen by the order of
@@ -73,13 +73,13 @@ class Sight:
     zones: Mapping[SubjectId, str]
     lock: CalendarLock
     claims: Claims
-    standing: Mapping[SubjectId, Sequence[Claim]]
+    existing: Mapping[SubjectId, Sequence[Claim]]
     led: Sequence[Claim] = ()
     now: datetime
     seats: int = 1
     seats_now: int = 1
     session_id: SessionId | None = None
-    joins: StandingSession | None = None
+    joins: ActiveSession | None = None
     held: HoldId | None = None
     ignored: frozenset[RuleSetAside] = frozenset()
 
@@ -87,7 +87,7 @@ class Sight:
         """The lead, to be judged where the visit takes nobody else."""
         return Candidate(
             calendar=self.calendar,
-            claims=self.standing[self.lead],
+            claims=self.existing[self.lead],
             led=self.led,
             leads_own=leads_own,
         )
@@ -118,7 +118,7 @@ class Retry(Enum):
     TAKES_MORE = auto()
     """A visit of this service takes more than one provider, or seats."""
     OVERTAKEN = auto()
-    """What was chosen before can't be had any more, or others took it at this very moment."""
+    """The choice is no longer available, or others took it at this very moment."""
 
 
 async def lock_and_look(
@@ -165,7 +165,7 @@ async def lock_and_look(
     spans = [(claim.claimed_from, claim.claimed_until + 1)]
     spans += instants_to_count([calendar], [starts_at])
     subjects: list[SubjectId] = [lead]
-    lock, standing = await lock_and_load_claims(
+    lock, existing = await lock_and_load_claims(
         tx,
         organization_id,
         dates_to_lock(zones, claims, own),
@@ -184,7 +184,7 @@ async def lock_and_look(
         zones=zones,
         lock=lock,
         claims=claims,
-        standing=standing,
+        existing=existing,
         led=led.get(lead, ()),
         now=now,
         ignored=ignored,

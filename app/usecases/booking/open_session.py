@@ -97,7 +97,7 @@ class Everybody:
             return NotChangeableReason.ALREADY_CANCELLED
         if now >= session.starts_at:
             return NotChangeableReason.ALREADY_STARTED
-        if self.appointments or any(hold.stands_at(now) for hold in self.holds):
+        if self.appointments or any(hold.is_active_at(now) for hold in self.holds):
             return None
         return NotChangeableReason.ALREADY_CANCELLED
 

@@ -28,7 +28,7 @@ from app.core.refusals import (
     NotReschedulable,
     SlotUnavailable,
 )
-from app.core.seating import Join, StandingSession
+from app.core.seating import ActiveSession, Join
 from app.core.session import Session
 from app.core.slots import UnbookableReason
 from app.core.taken import Taken
@@ -213,8 +213,8 @@ async def _lock_and_decide(
     reason = everybody.why_not_change(found, own.now)
     if reason is not None:
         return NotReschedulable(reason=reason)
-    standing = StandingSession(id=session_id, providers=found.providers, claims=claims)
-    decided = await decide_session(tx, organization_id, locked, standing, form.starts_at, own.now)
+    active = ActiveSession(id=session_id, providers=found.providers, claims=claims)
+    decided = await decide_session(tx, organization_id, locked, active, form.starts_at, own.now)
     if isinstance(decided, SlotUnavailable):
         return decided
     visit, looked = decided
@@ -373,7 +373,7 @@ async def _write(
         lock,
         visit.claims,
         Owner(session_id=after.id, expires_at=expires_at),
-        standing=change.looked.standing,
+        existing=change.looked.existing,
         now=now,
         new_id=resources.new_id,
     ):

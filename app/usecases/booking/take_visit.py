@@ -18,7 +18,7 @@ from app.store.sessions import (
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
     from app.core.ids import ServiceId
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.store.pool import Transaction
     from app.store.sessions import Sitting
     from app.usecases.booking.lock_calendar import Sight
@@ -67,7 +67,7 @@ async def take_visit(
         sight.lock,
         sight.claims,
         owner,
-        standing=sight.standing,
+        existing=sight.existing,
         now=sight.now,
         new_id=resources.new_id,
     )
@@ -77,7 +77,7 @@ async def _take_seats(
     resources: Resources,
     tx: Transaction,
     sight: Sight,
-    session: StandingSession,
+    session: ActiveSession,
     sitting: Sitting,
     kept: int,
 ) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from app.core.booking import BookingWish, Claims
     from app.core.hold import Hold
     from app.core.ids import HoldId, OrganizationId, ProviderId, ServiceId, SubjectId
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.viewer import Viewer
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
@@ -79,7 +79,7 @@ async def use_hold(
         return NotAllowed(message=NOT_THEIR_CALENDAR)
     wanted = _wanted(hold)._replace(override=wish.wanted.override)
     held = await claims_taken_by(tx, organization_id, hold)
-    if not held or not hold.stands_at(resources.clock()):
+    if not held or not hold.is_active_at(resources.clock()):
         return wanted
     start, end = visit_of(held)
     if wish.duration_minutes is not None and wish.duration_minutes != end - start:
@@ -98,9 +98,9 @@ async def use_hold(
         limits_to_lock(calendars.values(), held),
     )
     now = resources.clock()
-    if not hold.stands_at(now):
+    if not hold.is_active_at(now):
         return Retry.OVERTAKEN
-    session: StandingSession | None = None
+    session: ActiveSession | None = None
     if hold.session_id is None:
         await free_hold_time(tx, organization_id, hold_id)
     else:
@@ -124,7 +124,7 @@ async def use_hold(
         zones=zones,
         lock=lock,
         claims=claims,
-        standing={},
+        existing={},
         now=now,
         seats=hold.seats,
         session_id=hold.session_id,

@@ -30,7 +30,7 @@ from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.changes import commit_position
 from app.store.needs import load_offerings
 from app.store.pool import snapshot
-from app.store.sessions import standing_sessions
+from app.store.sessions import active_sessions
 from app.usecases.listing.dates import ZONES_APART, valid_dates
 from app.usecases.listing.list_service import valid_names
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.live.topic import Subject
     from app.store.pool import Pool, Transaction
     from app.usecases.resources import Resources
@@ -203,7 +203,7 @@ class _Sources(NamedTuple):
     offerings: Mapping[ServiceId, Offering]
     calendars: Mapping[Party, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
-    sessions: Mapping[ServiceId, Sequence[StandingSession]]
+    sessions: Mapping[ServiceId, Sequence[ActiveSession]]
     """Of the services with seats."""
 
     def rulebook(self, watched: Subject) -> ProviderRulebook | ServiceRulebook | None:
@@ -300,9 +300,9 @@ async def _sources(
     if others:
         calendars |= await load_calendars(tx, organization_id, others, *with_exceptions)
     seated = [each for each, offering in offerings.items() if offering.needs.seats > 1]
-    sessions: Mapping[ServiceId, Sequence[StandingSession]] = {}
+    sessions: Mapping[ServiceId, Sequence[ActiveSession]] = {}
     if seated:
-        sessions = await standing_sessions(
+        sessions = await active_sessions(
             tx,
             organization_id,
             seated,
@@ -370,9 +370,9 @@ def _provider_days(
 ) -> dict[date, ProviderDay]:
     service = calendar.service
     party = Party(calendar.provider.id, None if service is None else service.id)
-    standing = claims.of_subjects[party.provider_id]
+    claimed = claims.of_subjects[party.provider_id]
     counted = _counted(calendar, party, claims, first, last) if calendar.limits else UNCOUNTED
-    free = compute_free_days(calendar.hours, calendar.rules, standing, first, last)
+    free = compute_free_days(calendar.hours, calendar.rules, claimed, first, last)
     return {day: ProviderDay(each, counted) for day, each in free.items()}
 
 
@@ -382,7 +382,7 @@ def _service_days(
     """The dates of the topic from first to last, each with the free days around it, and the
     sessions on it.
     """
-    sessions: dict[date, list[StandingSession]] = {}
+    sessions: dict[date, list[ActiveSession]] = {}
     for session in sources.sessions.get(book.offering.service.id, ()):
         sessions.setdefault(local_date(book.time_zone, session.start), []).append(session)
     zones = {each.hours.time_zone for each in book.calendars.values()}

@@ -18,7 +18,7 @@ from app.free_times.sources import RULES_MARGIN, load_claims_on
 from app.store.busy import busy_sources_at
 from app.store.calendars import load_calendars, load_resource_calendars
 from app.store.needs import load_needs
-from app.store.sessions import standing_sessions
+from app.store.sessions import active_sessions
 from app.usecases.listing.count_visits import load_led
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from app.core.provider import Calendar, Provider
     from app.core.resource import Resource, ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.zones import Interval
     from app.store.sql import Executor
     from app.usecases.resources import Resources
@@ -59,7 +59,7 @@ class _Candidates(NamedTuple):
     needs: Needs
     providers: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
-    sessions: Sequence[StandingSession] = ()
+    sessions: Sequence[ActiveSession] = ()
     """Those of a service with seats that start at this instant."""
 
 
@@ -157,10 +157,10 @@ async def _candidates(
     providers = {each.provider_id: calendar for each, calendar in calendars.items()}
     if not providers.keys() >= set(named):
         return NotFound(what="provider" if service_id is None else "provider with this service")
-    sessions: Sequence[StandingSession] = ()
+    sessions: Sequence[ActiveSession] = ()
     if service_id is not None and needs.seats > 1:
         until = starts_at + timedelta(microseconds=1)
-        several = await standing_sessions(on, organization_id, [service_id], starts_at, until)
+        several = await active_sessions(on, organization_id, [service_id], starts_at, until)
         sessions = several[service_id]
     resource_ids = rooms_of(needs.resource_ids, sessions)
     if not resource_ids:

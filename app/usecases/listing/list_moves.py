@@ -33,7 +33,7 @@ from app.store.calendars import (
     load_resource_calendars,
 )
 from app.store.needs import load_needs
-from app.store.sessions import sessions_by_id, standing_sessions
+from app.store.sessions import active_sessions, sessions_by_id
 from app.usecases.booking.choose_visit import candidates_for, needs_for
 from app.usecases.listing.dates import ZONES_APART, valid_dates
 from app.usecases.listing.list_service import service_times
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from app.core.refusals import InvalidDateRange
     from app.core.resource import ResourceCalendar
     from app.core.rules import Rules
-    from app.core.seating import StandingSession
+    from app.core.seating import ActiveSession
     from app.core.slots import Claim
     from app.usecases.listing.list_service import ServiceListed
     from app.usecases.resources import Resources
@@ -156,7 +156,7 @@ class _Choices(NamedTuple):
     calendars: Mapping[ProviderId, Calendar]
     resources: Mapping[ResourceId, ResourceCalendar]
     own: Claims | OwnSeats
-    sessions: Sequence[StandingSession]
+    sessions: Sequence[ActiveSession]
 
     @property
     def shapes(self) -> list[Rules]:
@@ -274,14 +274,14 @@ async def _load_sessions(
     organization_id: OrganizationId,
     questions: Sequence[MoveQuestion],
     needs: Mapping[ServiceId, Needs],
-) -> dict[ServiceId, list[StandingSession]]:
+) -> dict[ServiceId, list[ActiveSession]]:
     """The sessions around these dates, of services with seats."""
     service_ids = [each for each, found in needs.items() if found.seats > 1]
     if not service_ids:
         return {}
     first = day_number(min(each.first for each in questions) - ZONES_APART)
     last = day_number(max(each.last for each in questions) + ZONES_APART)
-    return await standing_sessions(
+    return await active_sessions(
         resources.pool,
         organization_id,
         service_ids,
@@ -291,7 +291,7 @@ async def _load_sessions(
 
 
 def _own_seats(
-    appointment: Appointment, sessions: Mapping[SessionId, StandingSession]
+    appointment: Appointment, sessions: Mapping[SessionId, ActiveSession]
 ) -> OwnSeats | None:
     """The appointment's seats in one of these sessions, and the other parties there; None where it
     has none.
@@ -351,13 +351,13 @@ def _moves(
         seats=wanted.seats,
         sessions=choices.sessions,
     )
-    leads, standing = dict(seated.leads), dict(seated.standing)
+    leads, joinable = dict(seated.leads), dict(seated.joinable)
     before = choices.own.session.claims if isinstance(choices.own, OwnSeats) else own
     if before:
         # At its own start it may stay as it is, whatever the rules are by now.
         start = visit_of(before)[0]
         leads.pop(start, None)
-        standing.pop(start, None)
+        joinable.pop(start, None)
         at_start = Start(
             needs,
             wanted.named,
@@ -386,7 +386,7 @@ def _moves(
         if staying:
             leads = dict(sorted((*leads.items(), (start, staying))))
         if at is not None:
-            standing[start] = at
+            joinable[start] = at
     some = next(iter(choices.calendars.values()))
     return Moves(
         choices.calendars,
@@ -394,7 +394,7 @@ def _moves(
             leads=leads,
             duration_minutes=some.rules.duration_minutes,
             seats=needs.seats,
-            standing=standing,
+            joinable=joinable,
         ),
     )
 

@@ -266,7 +266,7 @@ def _size(found: ServiceTimes) -> int:
         + 150 * len(found.starts_by_date)
         + 45 * count
         + 200 * len(found.listed.leads)
-        + 200 * len(found.listed.standing)
+        + 200 * len(found.listed.joinable)
         + 8 * leads
         + _room(found.starts_by_date)
     )

@@ -473,7 +473,7 @@ def facts_of(
         if to_customer and not is_farewell
         else None,
         unsubscribe_url=messaging.unsubscribe_url(organization_id, message_id),
-        # Who reads the old address may be a stranger: they learn no more than they knew.
+        # The reader of the old address may be a stranger: they learn no more than they knew.
         **({} if whole is not None or is_farewell else _of_the_booking(appointment, now)),
     )
 

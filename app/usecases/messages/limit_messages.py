@@ -1,9 +1,9 @@
-"""Limit messages: beyond so many within a day, a destination of customers gets no further news, and
-guests of one network cause none. What is held back is logged.
+"""Limit messages: beyond a number within a day, a destination of customers gets no further news,
+and guests of one network cause none. Messages that are held back are logged.
 
-Counted is where a row of the log is written, under a lock of the organization and in the same
-transaction, so the limit is exact however many workers there are. Providers' own addresses are set
-by staff, and not counted: a busy provider gets hundreds of them a day.
+They are counted where a row of the log is written, under a lock of the organization and in the same
+transaction, so the limit is exact with any number of workers. Providers' own addresses are set by
+staff, and not counted: a busy provider gets hundreds of them a day.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ async def list_providers(
     with_archived: bool = False,
 ) -> list[Provider]:
     """A page in the order of (name, id); `ids`, `search` and `service_ids` (who offers one of
-    them), where given, narrow the list. What is archived is in it only for staff who ask for that.
+    them), where given, narrow the list. Archived ones are in it only for staff who ask for them.
     """
     return await providers.provider_page(
         resources.pool,

@@ -1,5 +1,5 @@
 """Preview a change: a dry run reads, decides and refuses as the change itself does, from one
-snapshot, and then tells what it would do. It takes no lock and writes nothing.
+snapshot, and then says what it would do. It takes no lock and writes nothing.
 
 Every edit computes its `Change` before it writes. A real run then writes it, a dry run gives it to
 `preview_change`.

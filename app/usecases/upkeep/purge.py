@@ -118,6 +118,7 @@ async def purge_events(resources: Resources) -> int:
             resources.pool, happened_before=happened_before, batch_size=BATCH_SIZE
         )
     )
+    await webhooks.release_deliveries(resources.pool, real_now=resources.real_clock())
     for purge_batch in (webhooks.purge_deliveries_of_deleted, webhooks.purge_webhooks):
         await _all(partial(purge_batch, resources.pool, batch_size=BATCH_SIZE))
     return await _all(

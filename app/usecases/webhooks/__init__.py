@@ -8,8 +8,8 @@ States of a delivery, and who changes them:
     DELIVERED, FAILED ──redeliver──▶ PENDING, by hand
 
 One worker at a time has the lease on a webhook. It alone moves the webhook's place in the log of
-events, makes deliveries of what it reads, sends them and records how that went; each of its writes
-names the number of its lease, so what a worker writes that has lost it is dropped. What was sent
-and not recorded is sent again: a delivery is at least once. Whoever changes a webhook's settings
-takes the lease away.
+events, makes deliveries of what it reads, sends them and records the outcome. Each of its writes
+names the number of its lease, so writes of a worker that has lost it are dropped. A delivery that
+was sent but not recorded is sent again: delivery is at least once. A change of a webhook's settings
+ends the lease.
 """

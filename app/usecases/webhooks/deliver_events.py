@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 from app.core.events import PROGRAM
 from app.core.ids import DeliveryId
 from app.core.webhooks import (
-    HOLDS_BACK,
     Delivery,
     DisabledReason,
     Failed,
@@ -304,13 +303,11 @@ class _Turn:
             if not (is_active and self._has_events):
                 break
             await self._read()
-        now = self._resources.real_clock()
         async with self._deliverer.statements:
             self._buffer = await ready_deliveries(
                 self._resources.pool,
                 self._held,
-                real_now=now,
-                holds_back_since=now - HOLDS_BACK,
+                real_now=self._resources.real_clock(),
                 under_way=[*self._under_way.values(), *(each.delivery.id for each in self._ended)],
                 by_hand_only=not is_active or self._rests,
                 batch_size=READY,
@@ -424,6 +421,7 @@ class _Turn:
         tried = [
             Tried(
                 delivery_id=each.delivery.id,
+                by_hand=each.delivery.by_hand,
                 outcome=each.outcome,
                 closed=close(
                     each.outcome,
@@ -459,7 +457,7 @@ class _Turn:
     ) -> None:
         held = self._held
         async with self._deliverer.statements, transaction(self._resources.pool) as tx:
-            if not await record_attempts(tx, held, tried):
+            if not await record_attempts(tx, held, tried, real_now=now):
                 tx.roll_back()
                 raise _LeaseLostError
             if health != self._health:

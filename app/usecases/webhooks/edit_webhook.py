@@ -138,6 +138,7 @@ async def change_webhook(
                 webhook_id,
                 happened_before=resources.clock() - REACHES_BACK,
                 problem=_EXPIRED,
+                real_now=resources.real_clock(),
             )
         record_edit(resources, tx, viewer, webhook_changed(webhook_id))
     return webhook
@@ -220,7 +221,7 @@ async def redeliver_event(
     resources: Resources, viewer: Viewer, delivery_id: DeliveryId
 ) -> Delivery | NotAllowed | NotFound:
     """Send it again now. One that has ended is tried once, also while its webhook is off; one that
-    is to be tried again anyway is tried earlier.
+    is to be tried again anyway is tried earlier; one that was not tried yet keeps its place.
     """
     if not viewer.is_admin:
         return _NOT_ALLOWED

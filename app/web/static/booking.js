@@ -100,7 +100,7 @@ function policy(service, leads) {
   return others.every((other) => JSON.stringify(other) === JSON.stringify(first)) ? first : null;
 }
 
-// ---------------------------------------------------------------- where we are: the address tells, so that Back and links work
+// ---------------------------------------------------------------- where we are is in the address, so that Back and links work
 
 function address({ provider, service, seats = 1 } = {}) {
   const query = new URLSearchParams({

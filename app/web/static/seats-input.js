@@ -1,4 +1,4 @@
-// How many seats a party takes: a number that is asked for, and told at once whenever it is another one that can be had.
+// How many seats a party takes: a number input that reports each valid change at once.
 
 import { t } from "./words.js";
 

@@ -685,10 +685,19 @@ async def test_on_a_telephone_the_day_is_a_list_with_everything_in_reach(
     windows: Windows, practice: Practice
 ) -> None:
     visit = await practice.book("Pia Phone", "10:00", person="Ada", service="Massage")
+    await practice.time_off("Oak", "Repairs")
+    await practice.busy("Ada", "Choir", "14:00", "15:30")
     page = await open_desk(
         windows, practice, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
     await expect(page.locator("#grid")).to_be_hidden()
+    absences = page.locator(".absences li")
+    await expect(absences).to_have_text(
+        ["Oak Time off · Repairs · 10:00 – 12:00", "Ada Choir · 14:00 – 15:30"]
+    )
+    await absences.get_by_role("button").click()
+    await expect(page.get_by_label("Reason")).to_have_value("Repairs")
+    await page.keyboard.press("Escape")
     assert await page.evaluate("document.documentElement.scrollWidth") == 390
     await accessible(page)
     await page.get_by_role("button", name="Pia Phone").click()

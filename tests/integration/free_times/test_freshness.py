@@ -20,7 +20,7 @@ from app.free_times.sources import load_claims_on
 from app.standins.embedded import Servers
 from app.store.calendars import load_calendars, load_claims, load_resource_calendars
 from app.store.needs import load_needs
-from app.store.sessions import standing_sessions
+from app.store.sessions import active_sessions
 from app.usecases.listing.list_availability import (
     FreeTimes,
     SlotQuestion,
@@ -514,7 +514,7 @@ async def truth_of_service(
     calendars = await load_calendars(pool, organization_id, parties, first - margin, last + margin)
     begin, end = (day_number(each) * 1440 for each in (first, last + timedelta(days=1)))
     sessions = (
-        await standing_sessions(
+        await active_sessions(
             pool, organization_id, [service_id], instant_of(begin), instant_of(end)
         )
     )[service_id]

@@ -119,7 +119,7 @@ async def test_without_redis_this_process_gets_the_change_and_others_find_it(
         await here.feed.publish([time_freed(api, ada)])
         await near.until(["09:00", "10:00", "11:00"])
         await far.until(["09:00", "10:00", "11:00"])
-        assert here.feed.counts.untold == 1
+        assert here.feed.counts.unpublished == 1
 
 
 async def test_after_redis_returns_subscribers_go_on(

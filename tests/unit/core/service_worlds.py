@@ -28,7 +28,7 @@ from app.core.overrides import NO_OVERRIDE, Override, RuleSetAside
 from app.core.provider import Calendar, Provider, Service
 from app.core.resource import Resource, ResourceCalendar
 from app.core.rules import ProviderRules, Rules, ServiceRules
-from app.core.seating import SeatsTaken, StandingSession
+from app.core.seating import ActiveSession, SeatsTaken
 from app.core.service_starts import SeatedStarts, seated_starts, service_starts
 from app.core.slots import Claim, ClaimKind, dates_of_viewer
 from app.core.visits import Candidate, ResourceCandidate
@@ -52,7 +52,7 @@ class World:
     now: datetime
     seats: int = 1
     """How many the party takes."""
-    sessions: tuple[StandingSession, ...] = ()
+    sessions: tuple[ActiveSession, ...] = ()
     override: Override = NO_OVERRIDE
 
     @property
@@ -113,7 +113,7 @@ def seated(world: World) -> SeatedStarts:
         sessions=world.sessions,
     )
     assert list(found.leads) == sorted(found.leads)
-    assert found.standing.keys() <= found.leads.keys()
+    assert found.joinable.keys() <= found.leads.keys()
     return found
 
 
@@ -341,7 +341,7 @@ def expiry_of(parties: tuple[SeatsTaken, ...]) -> datetime | None:
 
 
 @st.composite
-def sessions_in(draw: st.DrawFn, world: World, number: int, start: Minute) -> StandingSession:
+def sessions_in(draw: st.DrawFn, world: World, number: int, start: Minute) -> ActiveSession:
     """A session with some providers and units, as long as visits are, or were once."""
     everybody = draw(st.permutations(list(world.candidates)))
     if draw(st.integers(0, 3)):
@@ -362,7 +362,7 @@ def sessions_in(draw: st.DrawFn, world: World, number: int, start: Minute) -> St
         units = world.resources[resource_id].calendar.resource.units
         unit = draw(st.integers(1, units + (draw(st.integers(0, 3)) == 3)))
         claims[resource_id] = (claim._replace(unit=unit),)
-    return StandingSession(
+    return ActiveSession(
         id=SessionId(UUID(int=500 + number)),
         providers=tuple(providers),
         claims=claims,
@@ -378,7 +378,7 @@ def overlap(one: Claim, other: Claim) -> bool:
     )
 
 
-def with_session(world: World, session: StandingSession) -> World:
+def with_session(world: World, session: ActiveSession) -> World:
     """The world with this session, and without whatever overlaps it; unchanged if another session
     does.
     """

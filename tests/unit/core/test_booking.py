@@ -125,14 +125,14 @@ def test_booking_decides_as_the_listing_explains(
 ) -> None:
     """Accepted if and only if there is no reason against it; refused with all reasons."""
     nine = minute_of(NINE)
-    standing = [
+    existing = [
         Claim(nine + at - gap, nine + at + length + gap, nine + at, nine + at + length)
         for at, length, gap in claims
     ]
     start = NINE + timedelta(minutes=minutes, seconds=seconds)
     calendar = a_calendar()
-    reasons = explain(calendar.hours, calendar.rules, standing, start, NOW)
-    answer = refuse_time(Candidate(calendar=calendar, claims=standing), start, None, NOW)
+    reasons = explain(calendar.hours, calendar.rules, existing, start, NOW)
+    answer = refuse_time(Candidate(calendar=calendar, claims=existing), start, None, NOW)
     if reasons:
         assert answer == SlotUnavailable(reasons=reasons)
         assert list(reasons) == [reason for reason in UnbookableReason if reason in reasons]
@@ -141,7 +141,7 @@ def test_booking_decides_as_the_listing_explains(
         taken = claim_for(calendar.rules, start)
         assert all(
             claim.claimed_until <= taken.claimed_from or taken.claimed_until <= claim.claimed_from
-            for claim in standing
+            for claim in existing
         )
 
 

@@ -171,18 +171,18 @@ def test_neighbours_are_apart_by_the_first_ones_after_and_the_second_ones_before
     yes.
     """
     noon = minute_of(at("2026-01-16T12:00Z"))
-    standing = (Claim(noon - 30, noon + 60, noon, noon + 60),)
+    existing = (Claim(noon - 30, noon + 60, noon, noon + 60),)
     hours = open_from("UTC", "08:00", "18:00")
     rules = Rules(duration_minutes=30, slot_interval_minutes=15)
     now = at("2026-01-15T00:00Z")
-    assert is_bookable(hours, rules, standing, at("2026-01-16T11:00Z"), now)
-    assert explain(hours, rules, standing, at("2026-01-16T11:15Z"), now) == (
+    assert is_bookable(hours, rules, existing, at("2026-01-16T11:00Z"), now)
+    assert explain(hours, rules, existing, at("2026-01-16T11:15Z"), now) == (
         UnbookableReason.BUFFER,
     )
-    assert explain(hours, rules, standing, at("2026-01-16T12:45Z"), now) == (
+    assert explain(hours, rules, existing, at("2026-01-16T12:45Z"), now) == (
         UnbookableReason.ALREADY_TAKEN,
     )
-    assert is_bookable(hours, rules, standing, at("2026-01-16T13:00Z"), now)
+    assert is_bookable(hours, rules, existing, at("2026-01-16T13:00Z"), now)
 
 
 def test_notice_of_a_day_is_24_elapsed_hours_also_when_the_clock_springs_forward() -> None:

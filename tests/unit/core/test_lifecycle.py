@@ -637,7 +637,7 @@ def test_a_hold_lasts_until_it_expires_that_instant_excluded(
         expires_at=START - timedelta(days=2),
         ended_at=START - timedelta(days=3) if ended else None,
     )
-    assert hold.stands_at(hold.expires_at + offset) == (not ended and offset < timedelta(0))
+    assert hold.is_active_at(hold.expires_at + offset) == (not ended and offset < timedelta(0))
 
 
 def test_an_entry_of_the_history_says_what_was_and_what_is() -> None:

@@ -153,7 +153,7 @@ def test_nothing_of_a_service_changes_before_it(
             sessions=world.sessions,
         )
         starts = by_viewer_date(found.leads, "UTC", world.day, world.day)[world.day]
-        return {start: (found.leads[start], found.standing.get(start)) for start in starts}
+        return {start: (found.leads[start], found.joinable.get(start)) for start in starts}
 
     now = world.now
     instant = next_service_change(

@@ -15,7 +15,7 @@ from app.core.ids import ProviderId, ResourceId, SessionId, SubjectId
 from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Needs
 from app.core.rules import Rules
-from app.core.seating import Join, OwnSeats, SeatsAt, SeatsTaken, StandingSession
+from app.core.seating import ActiveSession, Join, OwnSeats, SeatsAt, SeatsTaken
 from app.core.service_starts import SeatedStarts, seated_starts
 from app.core.slots import Claim
 from app.core.visits import Candidate, ResourceCandidate, Start, Visit
@@ -56,20 +56,20 @@ def a_session(
     providers: tuple[ProviderId, ...] = (ADA,),
     units: Sequence[tuple[ResourceId, int]] = (),
     number: int = 1,
-) -> StandingSession:
+) -> ActiveSession:
     expires_at = expiry_of(parties)
     remaining = None if expires_at is None else expires_at - NOW
     claim = taken(starts_at, rules, held_for=remaining)
     claims: dict[SubjectId, tuple[Claim, ...]] = dict.fromkeys(providers, (claim,))
     for resource_id, unit in units:
         claims[resource_id] = (*claims.get(resource_id, ()), claim._replace(unit=unit))
-    return StandingSession(
+    return ActiveSession(
         id=SessionId(UUID(int=number)), providers=providers, claims=claims, parties=parties
     )
 
 
 def with_all(
-    candidates: Mapping[ProviderId, Candidate], *sessions: StandingSession
+    candidates: Mapping[ProviderId, Candidate], *sessions: ActiveSession
 ) -> dict[ProviderId, Candidate]:
     """The candidates with the time that the sessions take."""
     return {
@@ -86,7 +86,7 @@ def with_all(
 
 def booked(
     seats: int,
-    *sessions: StandingSession,
+    *sessions: ActiveSession,
     needs: Needs = YOGA,
     named: Sequence[ProviderId] = (),
     candidates: Mapping[ProviderId, Candidate] | None = None,
@@ -110,7 +110,7 @@ def booked(
     ).decide()
 
 
-def joined(answer: Join | Visit | tuple[R, ...]) -> StandingSession:
+def joined(answer: Join | Visit | tuple[R, ...]) -> ActiveSession:
     assert isinstance(answer, Join)
     return answer.session
 
@@ -151,7 +151,7 @@ def test_the_fullest_session_with_room_is_joined_and_ties_go_to_the_services_ord
     of_bob = a_session(SeatsTaken(2), providers=(BOB,), number=2)
     of_cai = a_session(SeatsTaken(1), providers=(CAI,), number=3)
 
-    def who(seats: int) -> StandingSession:
+    def who(seats: int) -> ActiveSession:
         return joined(booked(seats, of_ada, of_bob, of_cai, needs=needs, candidates=three))
 
     assert who(1) == who(2) == of_bob
@@ -401,7 +401,7 @@ def test_members_of_a_session_say_what_the_session_lacks() -> None:
 
 
 def listed(
-    seats: int, *sessions: StandingSession, new: Mapping[datetime, tuple[ProviderId, ...]]
+    seats: int, *sessions: ActiveSession, new: Mapping[datetime, tuple[ProviderId, ...]]
 ) -> SeatedStarts:
     return seated_starts(
         {minute_of(at): leads for at, leads in new.items()},
@@ -424,12 +424,12 @@ def test_a_start_is_listed_with_the_largest_party_and_the_end_of_the_session() -
     nine, half, ten = map(minute_of, (NINE, HALF_PAST, TEN))
     assert listed(1, longer, at_ten, new=new) == SeatedStarts(
         leads={nine: (BOB,), half: (ADA,), ten: (ADA, BOB)},
-        standing={half: SeatsAt(3, half + 75), ten: SeatsAt(4, ten + 60)},
+        joinable={half: SeatsAt(3, half + 75), ten: SeatsAt(4, ten + 60)},
     )
     assert listed(4, longer, at_ten, new=new) == SeatedStarts(
-        leads={nine: (BOB,), ten: (BOB,)}, standing={ten: SeatsAt(4, ten + 60)}
+        leads={nine: (BOB,), ten: (BOB,)}, joinable={ten: SeatsAt(4, ten + 60)}
     )
-    assert listed(5, longer, at_ten, new=new) == SeatedStarts(leads={}, standing={})
+    assert listed(5, longer, at_ten, new=new) == SeatedStarts(leads={}, joinable={})
 
 
 def test_a_class_on_the_night_the_clock_is_turned_back_is_joined_at_its_own_instant() -> None:

@@ -16,7 +16,7 @@ from app.core.booking import Claims, claim_for
 from app.core.ids import ProviderId, SubjectId
 from app.core.needs import Needs
 from app.core.overrides import NO_OVERRIDE
-from app.core.seating import Join, OwnSeats, SeatsAt, StandingSession
+from app.core.seating import ActiveSession, Join, OwnSeats, SeatsAt
 from app.core.slots import Claim, UnbookableReason, explain
 from app.core.visits import Candidate, Start, Visit
 from app.core.zones import instant_of
@@ -166,7 +166,7 @@ def seats_are_listed_and_taken(data: st.DataObject) -> None:
         assert_chosen(world, oracle, minute)
         if minute in found.leads:
             alone = SeatsAt(world.needs.seats, minute + duration)
-            room = found.standing.get(minute, alone)
+            room = found.joinable.get(minute, alone)
             assert room == SeatsAt(oracle.seats_left(minute), oracle.end(minute))
 
 
@@ -207,7 +207,7 @@ def seats_move_where_there_is_room(data: st.DataObject) -> None:
 
 
 def without(
-    candidates: dict[ProviderId, Candidate], session: StandingSession
+    candidates: dict[ProviderId, Candidate], session: ActiveSession
 ) -> dict[ProviderId, Candidate]:
     """The candidates without the session's claims."""
 

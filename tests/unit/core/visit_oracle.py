@@ -18,7 +18,7 @@ from app.core.limits import BookingLimit, LimitPeriod
 from app.core.needs import Assignment, Needs, ResourceGroup
 from app.core.provider import Calendar
 from app.core.rules import Rules
-from app.core.seating import OwnSeats, SeatsTaken, StandingSession
+from app.core.seating import ActiveSession, OwnSeats, SeatsTaken
 from app.core.slots import Claim, ClaimKind
 from app.core.visits import Candidate, ResourceCandidate
 from tests.unit.core.oracle import Moment, Walk, open_dates, wall_clock
@@ -68,7 +68,7 @@ class VisitOracle:
         own: Mapping[ProviderId | ResourceId, Sequence[Claim]] | OwnSeats | None = None,
         *,
         seats: int = 1,
-        sessions: Sequence[StandingSession] = (),
+        sessions: Sequence[ActiveSession] = (),
         ignored: Collection[str] = (),
         ignored_for: ProviderId | None = None,
     ) -> None:
@@ -129,7 +129,7 @@ class VisitOracle:
             seats for seats, expires_at in parties if expires_at is None or self.now < expires_at
         )
 
-    def standing(self, moment: Moment) -> list[StandingSession]:
+    def active_sessions(self, moment: Moment) -> list[ActiveSession]:
         """Others' sessions at this start that have whom the wish names."""
         found = []
         for session in self.sessions:
@@ -144,13 +144,13 @@ class VisitOracle:
                 found.append(session)
         return found
 
-    def is_as_named(self, session: StandingSession) -> bool:
+    def is_as_named(self, session: ActiveSession) -> bool:
         """Whether the first named leads it and all others named take part."""
         return session.providers[0] in (self.named[:1] or session.providers) and all(
             each in session.providers for each in self.named
         )
 
-    def reasons_of(self, session: StandingSession) -> dict[ProviderId | ResourceId, set[str]]:
+    def reasons_of(self, session: ActiveSession) -> dict[ProviderId | ResourceId, set[str]]:
         """Why nobody may sit down there, of each subject that has a reason."""
         found: dict[ProviderId | ResourceId, set[str]] = {}
         for subject_id, claims in session.claims.items():
@@ -191,12 +191,12 @@ class VisitOracle:
             return {"GONE"}
         return set() if all(self.is_open(resource_id, at) for at in minutes) else {"OUTSIDE_HOURS"}
 
-    def rooms(self, moment: Moment) -> list[tuple[StandingSession, int]]:
+    def rooms(self, moment: Moment) -> list[tuple[ActiveSession, int]]:
         """The sessions that lack nothing but seats, the preferred one first, and how large a party
         may join.
         """
         order = self.in_the_services_order()
-        open_ones = [each for each in self.standing(moment) if not self.reasons_of(each)]
+        open_ones = [each for each in self.active_sessions(moment) if not self.reasons_of(each)]
         found = [
             (each, max(0, self.needs.seats - self.seats_taken(each.parties))) for each in open_ones
         ]
@@ -208,7 +208,7 @@ class VisitOracle:
             found.insert(0, (own.session, max(own.seats, left)))
         return found
 
-    def joined(self, moment: Moment) -> StandingSession | None:
+    def joined(self, moment: Moment) -> ActiveSession | None:
         """The session that the party joins, if any."""
         return next((each for each, left in self.rooms(moment) if self.seats <= left), None)
 
@@ -426,7 +426,7 @@ class VisitOracle:
         found: set[str] = set()
         if len(self.named) == 1:
             found |= self.reasons_to_lead(self.named[0], moment)
-            for session in self.standing(moment):
+            for session in self.active_sessions(moment):
                 for subject_id, reasons in self.reasons_of(session).items():
                     if subject_id == self.named[0]:
                         found |= reasons

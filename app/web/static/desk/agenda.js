@@ -122,14 +122,15 @@ export class Agenda {
     if (isNew) this.#onChange(null);
   }
 
-  /** Time off near the dates shown, each with whose it is. */
-  get away() {
-    return this.#away;
-  }
-
-  /** What other calendars say near the dates shown: { source, subject, startsAt, endsAt }. */
-  get busy() {
-    return this.#busy;
+  /** When people and rooms are away near the dates shown, on the clocks of this zone: { key, subject, start, end } with a `timeOff` or a `source`. */
+  absences(zone) {
+    const wall = (instant) => times.wallIn(zone, instant).slice(0, 16);
+    // Time off is in readings of the subject's own clocks.
+    const shown = (subject, reading) => (subject.timeZone === zone ? reading : wall(times.instantIn(subject.timeZone, reading)));
+    return [
+      ...this.#away.map(({ timeOff, subject }) => ({ key: timeOff.id, subject, start: shown(subject, timeOff.from), end: shown(subject, timeOff.until), timeOff })),
+      ...this.#busy.map(({ source, subject, startsAt, endsAt }) => ({ key: `${source.id} ${startsAt}`, subject, start: wall(startsAt), end: wall(endsAt), source })),
+    ];
   }
 
   /** Ends the subscriptions and forgets everything. */

@@ -56,7 +56,7 @@ export function calendarsOf(desk, type, { id }, say) {
     if (failingSince) return h("small", { class: "fault" }, t("failing_since", { time: when(failingSince) }), " ", problem ?? "");
     return h("small", {}, !url && !lastReadAt ? t("pushed") : lastReadAt ? t("read_at", { time: when(lastReadAt) }) : t("not_read_yet"));
   };
-  const source = (one) => h("li", {}, h("b", {}, one.name), " ", state(one), " ",
+  const source = (one) => h("li", {}, h("b", {}, one.name), " ", state(one), h("br"),
     doing(t("remove_named", { name: one.name }), () => change(REMOVE, { id: one.id }), { kind: "link" }));
 
   function adding() {

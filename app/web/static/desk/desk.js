@@ -28,7 +28,7 @@ let practice = null;
 let grid = null;
 const shown = readAddress();
 
-/** What every dialog gets: whom to ask, what is known, and how to tell what came of it. */
+/** What every dialog gets: the API, the data, and how to report what was done. */
 const desk = { api, agenda, get practice() { return practice; }, get zone() { return practice.zone; }, done, reload, shown };
 desk.stranded = new Stranded(desk);
 listenToSearch(desk);
@@ -194,7 +194,7 @@ function render() {
     if (!practice || !shown.date) return;
     const now = { view: view(), ...span(), zone: practice.zone, columns: practice.columnsFor(agenda.visits), agenda };
     if (view() !== "list") grid.show(now);
-    showList($("list"), now, (block) => openBlock(desk, block));
+    showList($("list"), now, { open: (block) => openBlock(desk, block), away: ({ subject, timeOff }) => openAway(desk, { column: subject.id, timeOff }) });
     $("freshness").textContent = t(agenda.live ? "live_agenda" : "not_live");
     $("freshness").classList.toggle("live", agenda.live);
   });

@@ -113,12 +113,11 @@ export class Grid {
     const events = [
       ...columns.filter(({ isProvider }) => isProvider).flatMap(({ id }) => this.#free(id, agenda.freeTimes(id))),
       ...columns.filter(({ isProvider }) => !isProvider).map(({ id }) => this.#open(id, { from, to })),
-      ...agenda.away.flatMap((one) => this.#away(one, known)),
-      ...agenda.busy.flatMap((one) => this.#busy(one, known)),
+      ...agenda.absences(zone).filter(({ subject }) => known.has(subject.id)).map((one) => this.#away(one)),
       ...blocksOf(agenda.visits).map((block) => this.#event(block, known)).filter(({ resourceIds }) => resourceIds.length),
     ];
     this.#draw(events);
-    // What has changed is drawn afresh, in a microtask: the focus returns before the next key.
+    // Changed elements are redrawn in a microtask: the focus returns before the next key.
     const refocus = () => focused && document.activeElement === document.body && this.focus(focused);
     queueMicrotask(refocus);
     requestAnimationFrame(refocus);
@@ -156,21 +155,9 @@ export class Grid {
     return { id: `open ${column}`, resourceIds: [column], start: `${from}T00:00`, end: `${times.addDays(to, 1)}T00:00`, display: "background", classNames: ["free"], extendedProps: { allDay: true } };
   }
 
-  /** Readings of the subject's own clocks, on those that are shown. */
-  #away({ timeOff, subject }, known) {
-    if (!known.has(subject.id)) return [];
-    const shown = (reading) => (subject.timeZone === this.#zone ? reading : times.wallIn(this.#zone, times.instantIn(subject.timeZone, reading)).slice(0, 16));
-    return [{
-      id: timeOff.id, resourceIds: [subject.id], start: shown(timeOff.from), end: shown(timeOff.until), display: "background", classNames: ["away"],
-      extendedProps: { key: timeOff.id, timeOff, subject, allDay: true },
-    }];
-  }
-
-  /** What another calendar says: to be seen, and changed only there. */
-  #busy({ source, subject, startsAt, endsAt }, known) {
-    if (!known.has(subject.id)) return [];
-    const [start, end] = [startsAt, endsAt].map((instant) => times.wallIn(this.#zone, instant).slice(0, 16));
-    return [{ id: `${source.id} ${startsAt}`, resourceIds: [subject.id], start, end, display: "background", classNames: ["away"], extendedProps: { key: source.id, source, allDay: true } }];
+  /** Time off, and what another calendar says: that is changed only there. */
+  #away({ key, subject, start, end, timeOff, source }) {
+    return { id: key, resourceIds: [subject.id], start, end, display: "background", classNames: ["away"], extendedProps: { key, subject, timeOff, source, allDay: true } };
   }
 
   #event(block, known) {

@@ -6,18 +6,28 @@ import { hasSeats, namesText } from "../visit.js";
 import { t } from "../words.js";
 import { blocksOf, nameOf, titleOf } from "./grid.js";
 
-/** Shows the dates of `agenda`, as far as these columns take part. open(block) is called for the one that is chosen. */
-export function showList(root, { zone, columns, agenda }, open) {
+/** Shows the dates of `agenda`, as far as these columns take part. open(block) or away(absence) is called for the one that is chosen. */
+export function showList(root, { from, to, zone, columns, agenda }, { open, away }) {
   const shown = new Set(columns.map(({ id }) => id));
   const takesPart = ({ providers, resources }) => [...providers, ...resources].some(({ id }) => shown.has(id));
   const blocks = blocksOf(agenda.visits.filter(takesPart));
   const focused = document.activeElement?.dataset.open;
-  if (!blocks.length) return root.replaceChildren(h("p", { class: "hint" }, t("nothing_booked")));
-  root.replaceChildren(h("table", {},
+  const absences = agenda.absences(zone).filter(({ subject, start, end }) => shown.has(subject.id) && end > `${from}T00:00` && start < `${times.addDays(to, 1)}T00:00`)
+    .sort((one, other) => one.start.localeCompare(other.start));
+  root.replaceChildren(h("ul", { class: "absences" }, absences.map((one) => absence(one, away))), !blocks.length ? h("p", { class: "hint" }, t("nothing_booked")) : h("table", {},
     h("caption", { class: "unseen" }, t("day_list")),
     h("thead", {}, h("tr", {}, ["column_time", "column_who", "column_what", "column_with"].map((name) => h("th", { scope: "col" }, t(name))))),
     h("tbody", {}, blocks.map((block) => row(block, zone, open)))));
   if (focused) root.querySelector(`[data-open="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function absence(one, away) {
+  const { key, subject, start, end, timeOff, source } = one;
+  const span = start.slice(0, 10) === end.slice(0, 10) ? [start, end].map(times.timeText) : [start, end].map((at) => `${times.shortDateText(at.slice(0, 10))}, ${times.timeText(at)}`);
+  const what = timeOff
+    ? h("button", { type: "button", class: "link", "data-open": key, onclick: () => away(one) }, [t("time_off"), timeOff.reason].filter(Boolean).join(" · "))
+    : source.name;
+  return h("li", {}, h("b", {}, subject.name), " ", what, ` · ${span.join(" – ")}`);
 }
 
 function row(block, zone, open) {

@@ -23,7 +23,7 @@ export function openDialog({ title, parts, actions = [], onclose, wide = false, 
     form ? h("form", { novalidate: true, onsubmit: (event) => event.preventDefault() }, content) : content);
   element.addEventListener("close", () => {
     element.remove();
-    if (document.activeElement === document.body) (opener?.isConnected ? opener : drawnAfresh(opener))?.focus();
+    if (document.activeElement === document.body) (opener?.isConnected ? opener : redrawn(opener))?.focus();
     onclose?.();
   });
   document.body.append(element);
@@ -36,8 +36,8 @@ export function openDialog({ title, parts, actions = [], onclose, wide = false, 
   return { element, say, close: () => element.close() };
 }
 
-/** What stands for the same thing as an element that is gone: the grid and the lists are drawn again whenever something changes. */
-function drawnAfresh(element) {
+/** The element that replaced one that is gone: the grid and the lists are redrawn whenever something changes. */
+function redrawn(element) {
   const key = element?.dataset.block ?? element?.dataset.open;
   return key ? document.querySelector(`[data-block="${CSS.escape(key)}"], [data-open="${CSS.escape(key)}"]`) : document.querySelector("main h1:not([hidden] *)");
 }

@@ -1,4 +1,4 @@
-// Who a booking is for: somebody the practice knows, found by half a name, or somebody new.
+// Choosing the customer of a booking: a known one, found by half a name, or a new one.
 
 import { h } from "../dom.js";
 import { LOCALE, t, tn } from "../words.js";

@@ -33,13 +33,13 @@ export function listenToSearch(desk) {
     if (run !== asked) return;
     const people = answer.customers?.nodes ?? [];
     const visits = answer.appointments?.nodes ?? [];
-    const told = answer.problem?.message ?? [tn("people_found", people.length), tn("visits_found", visits.length)].join(", ");
+    const found = answer.problem?.message ?? [tn("people_found", people.length), tn("visits_found", visits.length)].join(", ");
     results.replaceChildren(
-      h("p", { class: "hint" }, told),
+      h("p", { class: "hint" }, found),
       h("ul", {}, people.map((one) => h("li", {}, h("button", { type: "button", onclick: leave(() => openPerson(desk, one.id)) }, h("b", {}, one.name), " ", h("small", {}, reachText(one)))))),
       visitList(desk, visits, (visit) => leave(() => openVisit(desk, visit.id))()));
     results.hidden = false;
-    announce(told);
+    announce(found);
   });
   const place = results.parentElement;
   place.addEventListener("keydown", (event) => {

@@ -1,4 +1,4 @@
-// What somebody has to work off: visits that the hours of now would not allow.
+// Stranded visits, which the current hours would not allow: somebody has to move or cancel them.
 
 import { $, h } from "../dom.js";
 import * as times from "../times.js";

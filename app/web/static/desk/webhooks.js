@@ -63,7 +63,7 @@ function openWebhook(desk, webhook, types, changed) {
   const isAll = !webhook || webhook.types.length === types.length;
   const boxes = types.map((name) => h("input", { type: "checkbox", value: name, checked: isAll || webhook.types.includes(name) }));
   const log = h("ol", { class: "log deliveries" });
-  const told = h("div", { role: "status" });
+  const shownOnce = h("div", { role: "status" });
 
   /** The answer; null where it is a refusal, which is shown. */
   const send = async (document, input) => {
@@ -85,8 +85,8 @@ function openWebhook(desk, webhook, types, changed) {
   };
   /** Shown this once: there is no way to see it again. */
   const show = (answer) => {
-    told.replaceChildren(h("p", {}, h("b", {}, t("secret_hint"))), ...secret(t("secret"), answer.secret));
-    told.querySelector("input").focus();
+    shownOnce.replaceChildren(h("p", {}, h("b", {}, t("secret_hint"))), ...secret(t("secret"), answer.secret));
+    shownOnce.querySelector("input").focus();
   };
 
   const save = doing(t("save"), async () => {
@@ -126,7 +126,7 @@ function openWebhook(desk, webhook, types, changed) {
       field(t("webhook_url"), url),
       h("details", {}, h("summary", {}, t("webhook_types")), h("fieldset", { class: "choice-list" }, h("legend", { class: "unseen" }, t("webhook_types")),
         boxes.map((box) => h("label", {}, box, " ", h("code", {}, box.value))))),
-      told,
+      shownOnce,
       ...(webhook ? [h("h3", {}, t("deliveries")), log] : []),
     ],
     actions,

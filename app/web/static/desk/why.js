@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import * as times from "../times.js";
 import { t } from "../words.js";
 
-/** Which rule a reason belongs to. What is booked can't be set aside by anybody. */
+/** Which rule a reason belongs to. Nobody can set existing bookings aside. */
 const RULES = {
   OUTSIDE_HOURS: "HOURS", BREAK: "HOURS", EXCEPTION: "HOURS", TIME_OFF: "HOURS", DOES_NOT_FIT: "HOURS",
   NOT_ON_GRID: "GRID", TOO_SHORT_NOTICE: "NOTICE", BEYOND_HORIZON: "HORIZON", LIMIT_REACHED: "LIMITS", CUSTOMER_BUSY: "LIMITS",
@@ -31,7 +31,7 @@ export class Obstacles {
     this.#zone = zone;
     this.#onPick = onPick;
     this.element = h("div", { class: "notice" });
-    this.told = h("p", { role: "alert" });
+    this.message = h("p", { role: "alert" });
     this.clear();
   }
 
@@ -42,19 +42,19 @@ export class Obstacles {
   clear() {
     this.#boxes = [];
     this.element.className = "notice";
-    this.told.textContent = "";
-    this.element.replaceChildren(this.told);
+    this.message.textContent = "";
+    this.element.replaceChildren(this.message);
   }
 
   /** `date` is that of the time that was asked for: times of another one say theirs. */
   show({ message, reasons = [], alternatives = [] }, date) {
     const ticked = this.ignored;
     this.element.className = "notice conflict";
-    this.told.textContent = message;
+    this.message.textContent = message;
     const slots = alternatives.map((slot) => h("li", {}, h("button", { type: "button", onclick: () => this.#pick(slot) }, this.#label(slot, date))));
     this.#boxes = (rulesOf(reasons) ?? []).map((rule) => h("input", { type: "checkbox", value: rule, checked: ticked.includes(rule) }));
     const asked = this.#boxes.length ? h("fieldset", {}, h("legend", {}, t("set_aside")), this.#boxes.map((box) => h("label", {}, box, " ", t(`rule_${box.value}`)))) : "";
-    this.element.replaceChildren(this.told, ...(slots.length ? [h("p", {}, t("nearest")), h("ul", { class: "slots" }, slots)] : []), asked);
+    this.element.replaceChildren(this.message, ...(slots.length ? [h("p", {}, t("nearest")), h("ul", { class: "slots" }, slots)] : []), asked);
   }
 
   #label({ startsAt }, date) {

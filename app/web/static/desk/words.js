@@ -207,7 +207,7 @@ export const DESK = {
     calendar_address: "Address",
     calendar_address_hint: "Its private address in iCal format, as the calendar’s settings show it.",
     feed_title: "Calendar feed",
-    feed_hint: "Subscribe to this address in a calendar program. Whoever has it can read the appointments.",
+    feed_hint: "Subscribe to this address in a calendar program. Anyone who has it can read the appointments.",
     feed_none: "With an address, a calendar program shows what is booked.",
     feed_address: "Feed address",
     make_address: "Make an address",
