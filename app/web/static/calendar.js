@@ -1,4 +1,4 @@
-// A month of free times that stays true by itself: loaded by a query, kept by a subscription, or by asking again where there is none.
+// A month of free times that stays up to date: loaded by a query, updated by a subscription, or by polling where there is none.
 
 import { announce, h } from "./dom.js";
 import { Problem } from "./graphql.js";
@@ -71,7 +71,7 @@ export class Calendar {
     return this.#pushed.size > 0;
   }
 
-  /** The day whose times are shown; null where none is. */
+  /** The day whose times are shown, or null. */
   get date() {
     return this.#day;
   }
@@ -85,14 +85,14 @@ export class Calendar {
     this.#open(times.monthOf(date), date);
   }
 
-  /** Whether this is what it shows already; if so, it makes sure that it is up to date. */
+  /** Whether it shows this already; if so, it makes sure that it is up to date. */
   shows({ key }) {
     const same = this.#what?.source.key === key;
     if (same) this.#load();
     return same;
   }
 
-  /** Ends everything that runs by itself, and shows nothing. */
+  /** Ends subscriptions and timers, and shows nothing. */
   close() {
     this.#run += 1;
     this.#what = null;
@@ -102,7 +102,7 @@ export class Calendar {
     clearTimeout(this.#timer);
   }
 
-  /** Tells that a time is gone, and offers the nearest. */
+  /** Says that a time is gone, and offers the nearest ones. */
   conflict(message, alternatives) {
     this.#conflict = { message, alternatives: alternatives.map(({ startsAt }) => this.#known(startsAt)) };
     this.#renderDay();
@@ -190,7 +190,7 @@ export class Calendar {
     this.#changed();
   }
 
-  /** Asks again later; unless by then the subscription has taken over. */
+  /** Polls later, unless the subscription has taken over by then. */
   #schedule(delay) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -215,7 +215,7 @@ export class Calendar {
     }, () => this.#unplugged()); // not offered here: asking again from time to time does as well
   }
 
-  /** Without the subscription the page asks again by itself; but not before an overloaded server said it may. */
+  /** Without the subscription the page polls, but not before the time that an overloaded server gave. */
   #unplugged() {
     this.#pushed.clear();
     if (this.#what && !this.#problem) this.#schedule(RETRY_MS);
@@ -317,7 +317,7 @@ export class Calendar {
     this.#renderFreshness();
   }
 
-  /** What there is to say instead of, or above, the day's times: [class, text, buttons as [label, action]]. */
+  /** A message instead of, or above, the day's times: [class, text, buttons as [label, action]]. */
   #news(known, slots) {
     if (this.#problem) {
       const { kind, message, retryAfterSeconds } = this.#problem;
@@ -357,7 +357,7 @@ export class Calendar {
     this.notice.append(h("p", { tabindex: "-1" }, text), h("ul", { class: "slots" }, buttons));
   }
 
-  /** Changes only what has changed, so that the focus stays where it is and a vanishing time is seen to go. */
+  /** Redraws only what has changed, so that the focus stays where it is and disappearing times can be animated. */
   #renderTimes(slots) {
     const starts = slots.map(({ startsAt }) => startsAt);
     const shown = [...this.list.children].filter((item) => !item.inert);
@@ -381,7 +381,7 @@ export class Calendar {
         next = next.nextElementSibling;
         return;
       }
-      // Where clocks go back a reading comes twice; the offset tells them apart.
+      // When clocks go back, a time occurs twice; the offset distinguishes them.
       const twice = texts.indexOf(texts[index]) !== texts.lastIndexOf(texts[index]);
       const label = twice ? `${texts[index]} ${times.offsetText(slot.localStart)}` : texts[index];
       const button = h("button", { type: "button", onclick: () => this.#pick(slot) }, label, left && h("small", {}, left));

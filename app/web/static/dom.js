@@ -16,7 +16,7 @@ export function h(tag, properties = {}, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
-/** Says something to people who listen to the page instead of seeing it. */
+/** Announces a text to screen readers. */
 export function announce(text) {
   $("announcer").textContent = text;
 }
@@ -31,7 +31,7 @@ export function showSection(id) {
   scrollTo({ top: 0 });
 }
 
-/** The page's own message of what went wrong, with a way to try again; without a message it goes away. */
+/** The page's error message, with a button to try again; without a message it is hidden. */
 export function showProblem(message, retry) {
   const place = $("problem");
   place.hidden = !message;

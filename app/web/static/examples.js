@@ -1,4 +1,4 @@
-// The example tabs of GraphiQL. Before they open, the server is asked for somebody who is free, so that each runs as it stands.
+// The example tabs of GraphiQL. Before they open, the server is asked for somebody who is free, so that each can be run unchanged.
 
 import { newKey } from "./graphql.js";
 
@@ -14,7 +14,7 @@ const LOOK_AT_CLASS = `query ($service: ID!, $party: Int!, $all: Int!, $from: Da
   }
   sessions(from: $from, to: $to, serviceIds: [$service], first: 50) { nodes { id isCancelled } }
 }`;
-// Somebody whom the practice knows, and the next visit to come: null for those who are no staff.
+// A known customer, and upcoming visits: null for callers who are not staff.
 const LOOK_AS_STAFF = `query ($from: DateTime!) {
   customers(search: "hedda", first: 1) { nodes { id } }
   appointments(from: $from, status: [CONFIRMED], first: 50) { nodes { id startsAt session { id } providers { id } service { providers { id } } } }
@@ -35,7 +35,7 @@ async function lookAtClass(api, services) {
   return answer?.service?.party && { id: service.id, slot: answer.service.party, empty: answer.service.empty, sessions };
 }
 
-/** Tabs for GraphiQL's `defaultTabs`. Where the server can't be asked, ids are left for the reader to fill in. */
+/** Tabs for GraphiQL's `defaultTabs`. If the server can't be asked, the reader has to fill in ids. */
 export async function examples(api) {
   const [look, schema, staff] = await Promise.all([
     api.query(LOOK).catch(({ data }) => data),

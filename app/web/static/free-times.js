@@ -57,7 +57,7 @@ const NEWS_OF_SERVICE = `subscription News($service: ID!, $from: Date!, $to: Dat
 
 /**
  * Times of this provider; with a service, those at which they can lead it; without a provider, those of any free provider.
- * Each has room for so many: a service with one seat has no time for more.
+ * Each has room for this many people: a service with one seat has no times for more.
  */
 export function timesOf(providerId, serviceId, seats) {
   const key = `${providerId} ${serviceId} ${seats}`;
@@ -66,7 +66,7 @@ export function timesOf(providerId, serviceId, seats) {
   return { key, month: OF_SERVICE, changes: CHANGES_OF_SERVICE, variables };
 }
 
-/** Times to which this appointment can be moved with so many seats; the one that it has only if it has other seats then. */
+/** Times to which this appointment can be moved with this many seats; its own time only if the number of seats changes. */
 export const movesOf = ({ id, startsAt, provider, service, seats: booked }, seats) => ({
   key: `${id} ${seats}`,
   month: OF_MOVES,

@@ -35,7 +35,7 @@ function show(state, text) {
   viewer.textContent = text;
 }
 
-// GraphiQL learns an operation's name a moment after its text; who runs it sooner would ask for the one before.
+// GraphiQL learns an operation's name a moment after its text; running it sooner would run the previous one.
 function nameOf({ query, operationName }) {
   try {
     const operations = GraphiQL.GraphQL.parse(query).definitions.filter(({ kind }) => kind === "OperationDefinition");
@@ -54,7 +54,7 @@ function render(tabs) {
       const { token, organization } = credentials();
       const headers = new Headers(request.headers);
       headers.set("accept", "application/graphql-response+json, application/json");
-      // What is typed into the headers pane wins over the bar.
+      // Headers typed into the headers pane take precedence over the bar.
       if (token && !headers.has("authorization")) headers.set("authorization", `Bearer ${token}`);
       if (organization && !headers.has("slotwright-organization")) headers.set("slotwright-organization", organization);
       return fetch(address, { ...request, headers });

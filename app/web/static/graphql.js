@@ -4,7 +4,7 @@ import { createClient } from "./vendor/graphql-ws/client.js";
 import { LOCALE, t } from "./words.js";
 
 /**
- * What went wrong on the way, as opposed to a refusal, which is an answer. kind: offline | overloaded | refused | broken.
+ * A failed request, as opposed to a refusal, which is an answer. kind: offline | overloaded | refused | broken.
  * data is the part of the answer that did arrive.
  */
 export class Problem extends Error {
@@ -14,7 +14,7 @@ export class Problem extends Error {
   }
 }
 
-/** A key that nobody else has: for the mutations that must not happen twice. */
+/** A unique key, for mutations that must not happen twice. */
 export const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 /**
@@ -65,7 +65,7 @@ export function connect(endpoint, credentials) {
     retryAttempts: Infinity,
     retryWait: (attempt) => new Promise((done) => setTimeout(done, Math.min(500 * 2 ** attempt, 15_000) * (0.5 + Math.random()))),
     shouldRetry: () => true,
-    // A line that went dead without a word, as when a laptop slept, is noticed within 15 seconds.
+    // A connection that died silently, for example while a laptop slept, is noticed within 15 seconds.
     keepAlive: 10_000,
     on: {
       ping: (received) => { if (!received) silence = setTimeout(() => socket.terminate(), 5_000); },

@@ -96,7 +96,7 @@ function show(news, kind = "good") {
 /** The location's number and address, else the practice's own. */
 const reachOf = (name) => appointment.location?.[name] ?? practice?.[name];
 
-/** Links that call and write to the practice, as far as it said how. */
+/** Links to call and write to the practice, if its number and address are known. */
 function reachLinks() {
   const [phone, email] = [reachOf("phone"), reachOf("email")];
   const links = [phone && h("a", { href: `tel:${phone}` }, t("call", { phone })), email && h("a", { href: `mailto:${encodeURI(email)}` }, email)];
@@ -136,7 +136,7 @@ async function attemptTo(action) {
 
 // ---------------------------------------------------------------- cancel
 
-/** The fee is shown before; should it have changed meanwhile, the new one is shown, and asked about again. */
+/** The fee is shown first; if it has changed in the meantime, the new one is shown, and the customer is asked again. */
 async function cancel(quote = appointment.cancellationQuote) {
   const fee = quote.fee;
   const yes = await confirmed({
@@ -172,7 +172,7 @@ async function refused(message) {
 
 let party = 1; // how many seats it is to have
 
-/** What so many seats of it cost; the price for a seat stays what it was at booking. */
+/** What this many seats cost; the price per seat stays what it was at booking. */
 const priceFor = (seats) => appointment.price && priceOf({ ...appointment.price, amountMinor: appointment.price.amountMinor / appointment.seats }, seats);
 
 function pick() {
@@ -186,7 +186,7 @@ function pick() {
   showTimes(seats, times.dateOf(localStart));
 }
 
-/** The times to which it can be moved with so many seats, from this date on. */
+/** The times to which it can be moved with this many seats, from this date on. */
 function showTimes(seats, date) {
   const { provider, service } = appointment;
   const resized = seats !== appointment.seats;

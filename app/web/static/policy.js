@@ -1,4 +1,4 @@
-// What cancelling costs, in words. The server decides; this says beforehand what it will decide.
+// What cancelling costs, in words. The server decides; this predicts its decision.
 
 import * as times from "./times.js";
 import { t } from "./words.js";

@@ -18,14 +18,14 @@ export class SeatsInput {
       this.#seats = seats;
       onChange(seats);
     });
-    // What can't be had is put back when the field is left.
+    // An invalid number is reset when the field loses the focus.
     input.addEventListener("blur", () => {
       input.value = this.#seats;
       this.#say("");
     });
   }
 
-  /** Shows so many seats, of `most` at most. */
+  /** Shows this number of seats, at most `most`. */
   show(seats, most) {
     this.#seats = seats;
     this.#input.max = most;

@@ -73,7 +73,7 @@ export function instantIn(zone, reading) {
   const shown = [first, second].find((instant) => offset(instant) === asUtc - instant);
   return new Date(shown ?? asUtc - before).toISOString().replace(".000Z", "Z");
 }
-/** A reading so many minutes later on a clock that never changes: for positions in a calendar. */
+/** A wall-clock time this many minutes later, ignoring clock changes: for positions in a calendar. */
 export const addMinutes = (reading, minutes) => new Date(wall(`${reading.slice(0, 16)}:00`).getTime() + minutes * 60_000).toISOString().slice(0, 16);
 export const minutesBetween = (from, to) => (Date.parse(to) - Date.parse(from)) / 60_000;
 /** The first day of this date's week, as the reader's region has it. */
@@ -85,7 +85,7 @@ export const today = (zone) => dateOf(wallIn(zone, Date.now()));
 
 const CHOSEN = "slotwright-zone";
 
-/** What the storage of a private window, or one that is full, refuses is only not remembered. */
+/** If storage is refused, in a private window or when it is full, the choice is just not remembered. */
 function remembered(value) {
   try {
     if (value) localStorage.setItem(CHOSEN, value);

@@ -29,14 +29,14 @@ export const hasSeats = (service, seats = 1) => (service?.seats ?? 1) > 1 || sea
 /** "3 seats". */
 export const seatsText = (seats) => tn("seats", seats);
 
-/** What so many seats cost at this price for one. */
+/** What this many seats cost at this price for one. */
 export const priceOf = (price, seats) => price && { ...price, amountMinor: price.amountMinor * seats };
 
 /** How many seats, and what they cost together: "3 seats · €54"; nothing where starts are not shared. */
 export const partyText = ({ service, seats, price }) =>
   hasSeats(service, seats) ? [seatsText(seats), price && times.moneyText(price)].filter(Boolean).join(" · ") : "";
 
-/** Why a time that was on offer can't be had any more. */
+/** Why a listed time can't be booked any more. */
 export function goneText(localStart, reasons = []) {
   const values = { time: times.timeText(localStart) };
   if (reasons.includes("NOBODY_FREE")) return t("nobody_free", values);

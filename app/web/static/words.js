@@ -1,4 +1,4 @@
-// What our pages say, in the languages that our mails speak. Every language has the same names; tests compare them.
+// The texts of our pages, in the languages of our mails. Every language has the same names; tests compare them.
 
 export const WORDS = {
   en: {

@@ -57,8 +57,8 @@ export class Agenda {
   #awayAsked = 0;
 
   /**
-   * onChange(change) is called after each change; `change` is null where everything may have changed. onEdit() is called when the
-   * practice was edited: its people, rooms, services or locations.
+   * onChange(change) is called after each change; `change` is null if everything may have changed. onEdit() is called after an edit of
+   * the practice: its people, rooms, services or locations.
    */
   constructor(api, onChange, onEdit) {
     this.#api = api;
@@ -69,7 +69,7 @@ export class Agenda {
     api.socket.on("connected", () => { if (lost) this.load(), this.#onEdit(); lost = false; }); // what was missed meanwhile
   }
 
-  /** Whether changes arrive by themselves at this moment. */
+  /** Whether changes are being pushed at this moment. */
   live = false;
 
   /** Shows the dates from…to, inclusive, the free times of these providers, and who is away. */
@@ -122,10 +122,10 @@ export class Agenda {
     if (isNew) this.#onChange(null);
   }
 
-  /** When people and rooms are away near the dates shown, on the clocks of this zone: { key, subject, start, end } with a `timeOff` or a `source`. */
+  /** Absences of people and rooms near the dates shown, in this time zone: { key, subject, start, end } with a `timeOff` or a `source`. */
   absences(zone) {
     const wall = (instant) => times.wallIn(zone, instant).slice(0, 16);
-    // Time off is in readings of the subject's own clocks.
+    // Time off is in the subject's own time zone.
     const shown = (subject, reading) => (subject.timeZone === zone ? reading : wall(times.instantIn(subject.timeZone, reading)));
     return [
       ...this.#away.map(({ timeOff, subject }) => ({ key: timeOff.id, subject, start: shown(subject, timeOff.from), end: shown(subject, timeOff.until), timeOff })),
@@ -152,7 +152,7 @@ export class Agenda {
     return this.#visits.get(id) ?? null;
   }
 
-  /** What an answer of the server said about an appointment, or a change did. */
+  /** Takes over an appointment from an answer of the server, or from a change. */
   put(visit) {
     const known = this.#visits.get(visit.id);
     if (known && known.version > visit.version) return false;
@@ -190,7 +190,7 @@ export class Agenda {
     this.#edits ??= this.#api.subscribe(EDITS, {}, () => this.#edited(), () => { this.#edits = null; });
   }
 
-  /** Twenty providers a subscription; each sends every date first, then each again when it changes. */
+  /** One subscription for twenty providers; each sends every date first, then a date again when it changes. */
   #followFreeTimes() {
     for (const end of this.#ends) end();
     this.#ends = [];

@@ -24,12 +24,12 @@ const REMOVE = `mutation RemoveTimeOff($input: RemoveTimeOffInput!) {
 
 const SETTLE_MS = 300;
 
-/** Opens the form: for a new one, with the column and readings where somebody dragged; or for one that there is. */
+/** Opens the form: for new time off, with the column and times that were dragged; or for existing time off. */
 export function openAway(desk, { column = null, from = null, until = null, timeOff = null }) {
   const { practice, api, zone } = desk;
   const subjects = practice.own ? [practice.provider(practice.own)] : [...practice.providers, ...practice.resources];
   const first = subjects.find(({ id }) => id === column) ?? subjects[0];
-  // A time off is in readings of its own subject's clocks.
+  // Time off is in the subject's own time zone.
   const theirs = (reading) => (first.timeZone === zone ? reading : times.wallIn(first.timeZone, times.instantIn(zone, reading)).slice(0, 16));
   const start = timeOff?.from ?? theirs(from ?? `${desk.shown.date}T00:00`);
   const end = timeOff?.until ?? theirs(until ?? `${times.addDays(desk.shown.date, 1)}T00:00`);

@@ -35,7 +35,7 @@ function startFor({ agenda }, column, reading) {
   return times.addMinutes(reading, -(minute % 15));
 }
 
-/** Opens the form, filled in with a column and a reading of the practice's clocks where somebody clicked, or with whom it is for. */
+/** Opens the form, filled in with the column and the wall-clock time that were clicked, or with the customer. */
 export function book(desk, { column = null, reading = null, customer = null }) {
   const { practice, zone, api } = desk;
   const anyColumn = practice.own ?? practice.columns.find(({ isProvider }) => isProvider)?.id ?? "";
@@ -73,7 +73,7 @@ export function book(desk, { column = null, reading = null, customer = null }) {
   });
 
   let asked = 0;
-  /** Says beforehand whether the time is free, and why not. */
+  /** Says in advance whether the time is free, and why not. */
   const explain = async () => {
     inTheWay.clear();
     verdict.textContent = "";

@@ -1,4 +1,4 @@
-// Calendars of elsewhere that make somebody busy here, and the address at which a calendar program reads what is booked here.
+// Other calendars that make somebody busy, and the address of the feed that calendar programs read.
 
 import { h } from "../dom.js";
 import * as times from "../times.js";
@@ -43,7 +43,7 @@ export function calendarsOf(desk, type, { id }, say) {
       return null;
     }
   };
-  /** Does it, and shows what is there then; answers with the refusal where there is one. */
+  /** Makes the change and reloads; returns the answer, which may be a refusal. */
   const change = async (document, input) => {
     const done = await ask(document, { input });
     if (!done) return null;

@@ -1,4 +1,4 @@
-// What was given for a visit, put right; and a new link for the customer, where the one before is in wrong hands.
+// Correcting the contact and notes of a visit; and a new link for the customer, if the old one got into the wrong hands.
 
 import { h } from "../dom.js";
 import { t } from "../words.js";
@@ -65,7 +65,7 @@ export function correct(desk, visit) {
   inputs["contact.name"].focus();
 }
 
-/** Where customers manage a visit; null where this server knows no such page. */
+/** The page where customers manage a visit; null if this server knows none. */
 function manageLink({ id }, token) {
   const { manage } = document.body.dataset;
   const link = manage.replace("{token}", encodeURIComponent(token)).replace("{appointment}", encodeURIComponent(id));
@@ -74,7 +74,7 @@ function manageLink({ id }, token) {
 
 export const hasManageLinks = () => Boolean(document.body.dataset.manage);
 
-/** Asks, since the link before stops working at once; then shows the new one. */
+/** Asks first, since the old link stops working at once; then shows the new one. */
 export function renewLink(desk, visit) {
   const place = h("div", { role: "status" });
   const renew = doing(t("new_link_do"), async () => {

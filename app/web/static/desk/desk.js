@@ -1,4 +1,4 @@
-// The desk, where a practice runs its day. An ordinary client of the public GraphQL API: what it can do, the token's role may do.
+// The desk, where a practice runs its day. An ordinary client of the public GraphQL API: it can do what the token's role may do.
 
 import "./words.js";
 import { $, announce, h, showProblem, showSection } from "../dom.js";
@@ -91,7 +91,7 @@ function enter() {
   desk.stranded.load();
 }
 
-/** The practice was edited: the same dates again, with the columns of now. */
+/** After an edit of the practice: shows the same dates with the current columns. */
 async function reload() {
   const { zone } = practice;
   const now = await Practice.load(api).catch(() => null);
@@ -171,7 +171,7 @@ function renderColumns() {
     ...(practice.resources.length ? [h("li", { class: "heading" }, t("rooms")), ...practice.resources.map(box)] : []));
 }
 
-/** Whose clocks: a choice only where the practice works in several zones. */
+/** The time zone: a choice only if the practice works in several. */
 function renderZones() {
   const several = practice.zones.length > 1;
   $("zone-name").textContent = several ? "" : times.zoneText(practice.zone);
@@ -214,7 +214,7 @@ function changeText({ kind, appointment }) {
   return t(`changed_${kind}`, values);
 }
 
-/** Tells what was done here, shows it at once, and offers to undo it. */
+/** Says what was done here, shows it at once, and offers to undo it. */
 function done(text, { visits = [], undo = null } = {}) {
   for (const visit of visits) if (agenda.put(visit)) own.add(`${visit.id} ${visit.version}`);
   render();

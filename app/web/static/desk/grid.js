@@ -30,8 +30,8 @@ export function titleOf({ visits }) {
 }
 
 /**
- * The calendar calls itself a table, but its blocks are in no cell. Without that claim its headings are text, and its blocks are buttons
- * that say when, for whom, with whom and where.
+ * The calendar has the role of a table, but its blocks are in no cell. Without that role its headings are text, and its blocks are
+ * buttons that say when, for whom, with whom and where.
  */
 function plain(root) {
   for (const element of root.querySelectorAll("[role], [aria-colindex], [aria-colspan]")) {
@@ -87,7 +87,7 @@ export class Grid {
     new MutationObserver(() => plain(root)).observe(root, { childList: true, subtree: true });
   }
 
-  /** What it shows are readings without a zone; the offset of now is for its line that marks the present. */
+  /** The calendar shows wall-clock times without a zone; it needs the current offset for the line that marks the present. */
   #offset() {
     return (times.zoneOffset(this.#zone) ?? "UTC+00:00").replace("UTC", "").replace("−", "-");
   }
@@ -123,7 +123,7 @@ export class Grid {
     requestAnimationFrame(refocus);
   }
 
-  /** Only what has changed, so that everything else can be clicked and dragged meanwhile. */
+  /** Redraws only what has changed, so that everything else can be clicked and dragged meanwhile. */
   #draw(events) {
     const drawn = new Map(events.map((event) => [event.id, JSON.stringify(event)]));
     for (const id of this.#drawn.keys()) if (!drawn.has(id)) this.#calendar.removeEventById(id);
@@ -150,12 +150,12 @@ export class Grid {
     return stretches.map(({ start, end }) => ({ id: `free ${column} ${start}`, resourceIds: [column], start, end, display: "background", classNames: ["free"] }));
   }
 
-  /** A room counts as open: its hours only matter to the services that need it. */
+  /** Rooms are shown as open: their hours only matter to the services that need them. */
   #open(column, { from, to }) {
     return { id: `open ${column}`, resourceIds: [column], start: `${from}T00:00`, end: `${times.addDays(to, 1)}T00:00`, display: "background", classNames: ["free"], extendedProps: { allDay: true } };
   }
 
-  /** Time off, and what another calendar says: that is changed only there. */
+  /** Time off, and busy times of other calendars, which can only be changed there. */
   #away({ key, subject, start, end, timeOff, source }) {
     return { id: key, resourceIds: [subject.id], start, end, display: "background", classNames: ["away"], extendedProps: { key, subject, timeOff, source, allDay: true } };
   }
@@ -192,7 +192,7 @@ export class Grid {
     ];
   }
 
-  /** The calendar has moved it already; it goes back to where the server has it until the server agrees. */
+  /** The calendar has moved the block already; it goes back until the server has accepted the move. */
   #dropped({ event, delta, oldResource, newResource, revert }) {
     const { block } = event.extendedProps;
     const start = times.wallIn(this.#zone, block.visits[0].startsAt);

@@ -1,4 +1,4 @@
-// The day as a list by time: for narrow screens, for listening, and for paper.
+// The day as a list by time: for narrow screens, screen readers and paper.
 
 import { h } from "../dom.js";
 import * as times from "../times.js";
@@ -6,7 +6,7 @@ import { hasSeats, namesText } from "../visit.js";
 import { t } from "../words.js";
 import { blocksOf, nameOf, titleOf } from "./grid.js";
 
-/** Shows the dates of `agenda`, as far as these columns take part. open(block) or away(absence) is called for the one that is chosen. */
+/** Shows the visits of these columns on the dates of `agenda`. open(block) or away(absence) is called with the chosen one. */
 export function showList(root, { from, to, zone, columns, agenda }, { open, away }) {
   const shown = new Set(columns.map(({ id }) => id));
   const takesPart = ({ providers, resources }) => [...providers, ...resources].some(({ id }) => shown.has(id));

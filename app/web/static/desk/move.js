@@ -1,4 +1,4 @@
-// Moving and handing over, by dragging or by the dialog: both end in the same question, and the same answer of the server.
+// Moving and handing over, by dragging or in a dialog: both end in the same question to the user and the same mutation.
 
 import { h } from "../dom.js";
 import { newKey } from "../graphql.js";
@@ -27,7 +27,7 @@ const MOVE_SESSION = `mutation MoveSession($input: RescheduleSessionInput!) {
   }
 }`;
 
-/** Moves a visit, or a class with everybody in it. Answers with its visits as they are then, or with the refusal. */
+/** Moves a visit, or a class with everybody in it. Returns its visits as they are afterwards, or the refusal. */
 async function send({ api }, block, { startsAt, providers, ignore = [], key, version }) {
   const [visit] = block.visits;
   const common = { startsAt, providerIds: providers, ignore, idempotencyKey: key };
@@ -40,8 +40,8 @@ async function send({ api }, block, { startsAt, providers, ignore = [], key, ver
 }
 
 /**
- * Asks where to and with whom, filled in with where it was dragged: to a reading of the practice's clocks, from one column to another.
- * Where the server refuses, the dialog stays and says what is in the way.
+ * Asks for the time and the person, filled in with the drop: a wall-clock time, from one column to another. If the server refuses, the
+ * dialog stays open and says what is in the way.
  */
 export function moveBlock(desk, block, { reading = null, from = null, to = null } = {}) {
   const [visit] = block.visits;

@@ -1,4 +1,4 @@
-// What the desk's dialogs are made of.
+// Building blocks of the desk's dialogs.
 
 import { h } from "../dom.js";
 import { t } from "../words.js";
@@ -42,7 +42,7 @@ function redrawn(element) {
   return key ? document.querySelector(`[data-block="${CSS.escape(key)}"], [data-open="${CSS.escape(key)}"]`) : document.querySelector("main h1:not([hidden] *)");
 }
 
-/** A field with its label; `hint` is said with it. */
+/** A field with its label and an optional hint. */
 export function field(label, input, hint) {
   input.id ||= `field-${(count += 1)}`;
   const error = h("span", { id: `${input.id}-error`, class: "error" });
@@ -50,7 +50,7 @@ export function field(label, input, hint) {
   return h("p", { class: "field" }, h("label", { for: input.id }, label), input, hint && h("small", {}, hint), error);
 }
 
-/** Marks the input with what is wrong with it; without a message it is right again. */
+/** Marks the input as invalid, with this message; without a message, as valid. */
 export function fault(input, message) {
   input.setAttribute("aria-invalid", String(Boolean(message)));
   document.getElementById(`${input.id}-error`).textContent = message ?? "";
@@ -59,7 +59,7 @@ export function fault(input, message) {
 export const select = (options, chosen, properties = {}) =>
   h("select", properties, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
 
-/** The button that does it, and does it once: it waits for what it started. */
+/** A button for an action; it can't be pressed again while the action runs. */
 export function doing(label, action, { kind = "button", type = "button" } = {}) {
   const button = h("button", { type, class: kind, onclick: async (event) => {
     event.preventDefault();
@@ -74,7 +74,7 @@ export function doing(label, action, { kind = "button", type = "button" } = {}) 
   return button;
 }
 
-/** Something to be copied by hand, or by a button where the browser lets pages copy: over https only. */
+/** A text to be copied by hand, or by a button where the browser lets pages copy: over https only. */
 export function secret(label, value) {
   const input = h("input", { type: "text", readonly: true, value, onfocus: () => input.select() });
   const copy = navigator.clipboard && doing(t("copy_it"), async () => {

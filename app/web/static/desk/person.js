@@ -75,7 +75,7 @@ export class PersonField {
       h("li", {}, h("button", { type: "button", onclick: () => this.#choose(one) }, h("b", {}, one.name), " ", h("small", {}, reachText(one))))));
   }
 
-  /** The id of the customer: the one who was found, or a new record. Null where something is wrong with a field, which then says so. */
+  /** The id of the customer, found or newly created. Null if a field is invalid, which is then marked. */
   async customerId() {
     if (this.#chosen) return this.#chosen.id;
     for (const input of [this.name, this.email, this.phone]) fault(input, input.validationMessage);

@@ -1,4 +1,4 @@
-// The practice as the desk needs it: its people, rooms, services and locations, whose columns are shown, and whose clocks.
+// The practice: its people, rooms, services and locations, which of them have columns, and the time zone shown.
 
 import { t } from "../words.js";
 
@@ -35,7 +35,7 @@ export class Practice {
   #key;
   #chosen;
 
-  /** Null where the token is not one of the practice's staff. */
+  /** Null if the token's role is not staff. */
   static async load(api) {
     const who = await api.query(WHO);
     if (!STAFF.includes(who.viewer.role)) return null;
@@ -43,7 +43,7 @@ export class Practice {
     return new Practice({ ...who, providers, resources, services });
   }
 
-  /** `everyone`, `everything` and `everyService` have what is archived, too; the others what can be booked. */
+  /** `everyone`, `everything` and `everyService` include archived ones; the others only what can be booked. */
   constructor({ viewer, organization, providers, resources, services }) {
     const inUse = ({ isArchived }) => !isArchived;
     this.text = JSON.stringify([viewer, organization, providers, resources, services]); // to see whether anything is different
@@ -59,12 +59,12 @@ export class Practice {
     this.#chosen = this.#remembered() ?? this.#atFirst();
   }
 
-  /** What was chosen to be shown next to each other: { id, name, isProvider, isArchived }. */
+  /** The chosen columns: { id, name, isProvider, isArchived }. */
   get columns() {
     return this.#subjects.filter(({ id, isArchived }) => this.shows(id) && !isArchived);
   }
 
-  /** The columns for these visits: those that were chosen, and who is archived but still takes part. */
+  /** The columns for these visits: the chosen ones, and archived people and rooms that still take part. */
   columnsFor(visits) {
     const needed = new Set(visits.flatMap(({ providers, resources }) => [...providers, ...resources]).map(({ id }) => id));
     return this.#subjects.filter(({ id, isArchived }) => (isArchived ? needed.has(id) : this.shows(id)));
@@ -115,7 +115,7 @@ export class Practice {
     }
   }
 
-  /** A provider sees themselves; others the first of those who live by the practice's clocks, with the rooms. */
+  /** A provider sees themselves; others see the first providers and rooms in the practice's time zone. */
   #atFirst() {
     if (this.own) return new Set([this.own]);
     const here = ({ timeZone }) => timeZone === this.zone;

@@ -19,7 +19,7 @@ const PERSON = `query Person($id: ID!) {
 
 const HOUR_MS = 3_600_000;
 
-/** Makes the field with the id `search` find people and their appointments while one types; the results are below it. */
+/** Makes the field with the id `search` find people and their appointments during typing; the results are below it. */
 export function listenToSearch(desk) {
   const [input, results] = [$("search"), $("found")];
   let asked = 0;

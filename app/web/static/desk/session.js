@@ -1,4 +1,4 @@
-// Who is at the desk. The token stays in this tab: it comes by pasting, or after the # of the address, from which it is removed at once.
+// The access token. It stays in this tab: it is pasted, or comes after the # of the address, from which it is removed at once.
 
 const KEY = "slotwright-desk-token";
 

@@ -1,4 +1,4 @@
-// The practice's people, rooms, services and locations: their calendars, for administrators also where they are, the archive and webhooks.
+// Settings of people, rooms, services and locations: their calendars; for administrators also locations, archiving and webhooks.
 
 import { h } from "../dom.js";
 import { t } from "../words.js";
@@ -27,7 +27,7 @@ const edit = (verb) => `mutation Edit($input: ${verb}LocationInput!) {
 }`;
 const [CREATE_LOCATION, UPDATE_LOCATION] = [edit("Create"), edit("Update")];
 
-/** The list of what this member of staff may change; each opens. */
+/** The list of everything that this member of staff may change; each entry opens. */
 export function openSetup(desk) {
   const lists = h("div", {});
   const item = (one, facts, open) => h("li", {}, h("button", { type: "button", "data-open": one.id, onclick: open },
@@ -54,7 +54,7 @@ export function openSetup(desk) {
   fill();
 }
 
-/** A provider, a resource or a service: its calendars, and for administrators where it is, and its way into the archive and back. */
+/** A provider, a resource or a service: its calendars; for administrators also its location, and archiving it or bringing it back. */
 function openThing(desk, type, thing, setup) {
   const { id, name, isArchived, location } = thing;
   const { isAdmin } = desk.practice;
@@ -78,7 +78,7 @@ function openThing(desk, type, thing, setup) {
 
   const preview = h("div", { class: "preview", role: "status" });
   let isPreviewed = false;
-  /** First says what it would do, then does it. */
+  /** The first press shows a preview, the second one archives. */
   const archive = doing(t("archive_open"), async () => {
     const answer = await send({ isArchived: true, dryRun: !isPreviewed });
     if (!answer) return;

@@ -10,7 +10,7 @@ import { openDialog } from "./parts.js";
 import { openVisit } from "./visit.js";
 
 const STRANDED = `query Stranded { strandedAppointments(first: 100) { nodes { ...Visit } pageInfo { hasNextPage } } }`;
-/** What a dry run answers with. */
+/** The fields of a dry run's answer. */
 export const PREVIEW = `... on ChangePreview { openMinutesLost strandedCount stranded { ...Visit } }`;
 const SETTLE_MS = 400; // several changes at once are one question
 
@@ -38,7 +38,7 @@ export class Stranded {
     $("stranded").addEventListener("click", () => this.open());
   }
 
-  /** Asks again soon: something changed. */
+  /** Loads again soon, after a change. */
   refresh() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.load(), SETTLE_MS);
@@ -61,7 +61,7 @@ export class Stranded {
     this.#fill();
   }
 
-  /** Straight to work, where there is some; but not over another list of it. */
+  /** Opens the list if it is not empty and not open already. */
   openIfAny() {
     if (this.#visits.length && !this.#list?.isConnected) this.open();
   }

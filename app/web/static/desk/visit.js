@@ -1,4 +1,4 @@
-// One visit, or one class with those who come: what is known about it, and what can be done.
+// One visit, or one class with its participants: all about it, and what can be done.
 
 import { h } from "../dom.js";
 import * as times from "../times.js";
@@ -122,7 +122,7 @@ function historyText(desk, { kind, occurredAt, actor, actorSubject, fromStartsAt
   return [`${t(`history_${kind}`)} · ${when(desk, occurredAt)}`, h("br"), h("small", {}, [who, moved, handed, reason].filter(Boolean).join(" · "))];
 }
 
-/** A no-show and a completed visit may be exchanged; nothing leads back from a cancellation. */
+/** A completed visit can become a no-show and vice versa; a cancellation can't be undone. */
 function undoOf(desk, visit) {
   const [document, input] = { NO_SHOW: [COMPLETE], COMPLETED: [NO_SHOW] }[visit.status] ?? [];
   if (!document) return null;
@@ -133,7 +133,7 @@ function undoOf(desk, visit) {
   };
 }
 
-/** The practice cancels for nothing; where the customer asked for it, the policy applies, and says beforehand what it costs. */
+/** Cancelling by the practice is free; if the customer asked for it, the policy applies, and the fee is shown first. */
 function cancel(desk, visit) {
   const reason = h("textarea", { rows: 2, maxlength: 500 });
   const radio = (value, text, checked) => h("label", {}, h("input", { type: "radio", name: "who-cancels", value, checked }), " ", text);

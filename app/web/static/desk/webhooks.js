@@ -32,7 +32,7 @@ const POLL_MS = 2_000;
 
 const stateOf = ({ isActive, disabledReason }) => (isActive ? t("webhook_on") : [t("webhook_off"), disabledReason].filter(Boolean).join(" · "));
 
-/** The list of them; each opens. */
+/** The list of webhooks; each opens. */
 export async function openWebhooks(desk) {
   const list = h("ul", { class: "work" });
   const load = async () => {
@@ -57,7 +57,7 @@ export async function openWebhooks(desk) {
   });
 }
 
-/** One of them, with its log; or a new one. changed() is called after each change. */
+/** A webhook with its log, or a new one. changed() is called after each change. */
 function openWebhook(desk, webhook, types, changed) {
   const url = h("input", { type: "url", value: webhook?.url ?? "", maxlength: 2000, autocomplete: "off" });
   const isAll = !webhook || webhook.types.length === types.length;
@@ -65,7 +65,7 @@ function openWebhook(desk, webhook, types, changed) {
   const log = h("ol", { class: "log deliveries" });
   const shownOnce = h("div", { role: "status" });
 
-  /** The answer; null where it is a refusal, which is shown. */
+  /** The answer; null for a refusal, which is shown. */
   const send = async (document, input) => {
     dialog.say(null);
     fault(url, null);
@@ -83,7 +83,7 @@ function openWebhook(desk, webhook, types, changed) {
     const chosen = boxes.filter(({ checked }) => checked).map(({ value }) => value);
     return { url: url.value.trim(), types: chosen.length === types.length ? null : chosen };
   };
-  /** Shown this once: there is no way to see it again. */
+  /** The secret is shown only now: there is no way to see it again. */
   const show = (answer) => {
     shownOnce.replaceChildren(h("p", {}, h("b", {}, t("secret_hint"))), ...secret(t("secret"), answer.secret));
     shownOnce.querySelector("input").focus();

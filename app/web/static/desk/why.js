@@ -1,4 +1,4 @@
-// What is in the way of a time: in the server's words, with the nearest free times, and with what staff may set aside.
+// Why a time can't be booked: in the server's words, with the nearest free times, and the rules that staff may set aside.
 
 import { h } from "../dom.js";
 import * as times from "../times.js";
@@ -12,7 +12,7 @@ const RULES = {
   BUSY_ELSEWHERE: "BUSY_ELSEWHERE",
 };
 
-/** The rules to set aside for these reasons; null where one of them can't be. */
+/** The rules to set aside for these reasons; null if one of them can't be. */
 export function rulesOf(reasons) {
   const rules = new Set(reasons.map((reason) => RULES[reason]));
   return reasons.length && !rules.has(undefined) ? [...rules] : null;
@@ -46,7 +46,7 @@ export class Obstacles {
     this.element.replaceChildren(this.message);
   }
 
-  /** `date` is that of the time that was asked for: times of another one say theirs. */
+  /** `date` is that of the requested time: times on other dates are shown with their date. */
   show({ message, reasons = [], alternatives = [] }, date) {
     const ticked = this.ignored;
     this.element.className = "notice conflict";
