@@ -1,8 +1,8 @@
 -- fragment: appointment_columns
 -- The columns of an appointment, as `appointment_from` reads them.
-id, provider_id, provider_ids, named, resource_ids, session_id, seats, ignored, service_id, customer_id, status, starts_at, ends_at,
-customer_time_zone, contact_name,
-contact_email, contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
+id, provider_id, provider_ids, named, resource_ids, session_id, seats, ignored, service_id,
+customer_id, status, starts_at, ends_at, customer_time_zone, contact_name, contact_email,
+contact_phone, contact_locale, contact_channels, notes, version, time_version, price_minor,
 price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
 policy_late_fee_currency, policy_late_fee_percent, created_at, cancelled_at, cancellation_reason,
 cancellation_fee_minor, cancellation_fee_currency, policy_grace_minutes, policy_charges_no_show,
@@ -610,10 +610,12 @@ GROUP BY wanted.wanted_id;
 -- A confirmed appointment, in its first version.
 -- params: organization_id uuid, id uuid, provider_id uuid, service_id uuid, customer_id uuid, starts_at timestamptz, ends_at timestamptz, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, notes text, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, contact_channels text[], created_at timestamptz, guest_origin bytea, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[], policy_grace_minutes integer, policy_charges_no_show boolean, external_id text
 INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
-    customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, notes, version, time_version,
-    price_minor, price_currency, policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
-    policy_late_fee_currency, policy_late_fee_percent, contact_channels, created_at, guest_origin, provider_ids, named,
-    resource_ids, session_id, seats, ignored, policy_grace_minutes, policy_charges_no_show, external_id)
+    customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, notes, version,
+    time_version, price_minor, price_currency, policy_free_until_minutes_before,
+    policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency,
+    policy_late_fee_percent, contact_channels, created_at, guest_origin, provider_ids, named,
+    resource_ids, session_id, seats, ignored, policy_grace_minutes, policy_charges_no_show,
+    external_id)
 VALUES ($1, $2, $3, $4, $5, 'CONFIRMED', $6, $7, $8, $9, $10, $11, $12, $13, 1, 1, $14, $15, $16, $17, $18, $19, $20,
     $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32);
 
@@ -650,11 +652,12 @@ LIMIT $2::integer;
 -- The history of these appointments, in order; with each entry the providers and the session that
 -- its appointment has now.
 -- params: organization_id uuid, appointment_ids uuid[]
-SELECT entry.appointment_id, entry.version, entry.kind, entry.occurred_at, entry.actor, entry.actor_subject,
-    entry.from_status, entry.to_status, entry.from_starts_at, entry.to_starts_at, entry.reason, entry.from_provider_ids,
-    entry.assignment, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,
-    entry.from_session_id, appointment.session_id, entry.from_seats, appointment.seats, entry.ignored,
-    entry.is_readdressed, entry.former_email, entry.former_phone
+SELECT entry.appointment_id, entry.version, entry.kind, entry.occurred_at, entry.actor,
+    entry.actor_subject, entry.from_status, entry.to_status, entry.from_starts_at,
+    entry.to_starts_at, entry.reason, entry.from_provider_ids, entry.assignment,
+    coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,
+    entry.from_session_id, appointment.session_id, entry.from_seats, appointment.seats,
+    entry.ignored, entry.is_readdressed, entry.former_email, entry.former_phone
 FROM appointment_history AS entry
 JOIN appointment ON appointment.organization_id = $1 AND appointment.id = entry.appointment_id
 WHERE entry.organization_id = $1 AND entry.appointment_id = ANY($2)
@@ -667,7 +670,8 @@ ORDER BY entry.appointment_id, entry.version;
 UPDATE appointment
 SET status = $3, starts_at = $4, ends_at = $5, version = $6, time_version = $7, cancelled_at = $8,
     cancellation_reason = $9, cancellation_fee_minor = $10, cancellation_fee_currency = $11,
-    provider_id = $12, provider_ids = $13, named = $14, resource_ids = $15, session_id = $16, seats = $17, ignored = $18,
+    provider_id = $12, provider_ids = $13, named = $14, resource_ids = $15, session_id = $16,
+    seats = $17, ignored = $18,
     price_minor = $19, guest_origin = CASE WHEN $3 = 'CONFIRMED' THEN guest_origin END
 WHERE organization_id = $1 AND id = $2;
 
@@ -676,9 +680,9 @@ WHERE organization_id = $1 AND id = $2;
 -- next version.
 -- params: organization_id uuid, id uuid, version integer, time_version integer, contact_name text, contact_email text, contact_phone text, contact_locale text, contact_channels text[], notes text, customer_time_zone text, staff_notes text, manage_generation integer, external_id text
 UPDATE appointment
-SET version = $3, time_version = $4, contact_name = $5, contact_email = $6, contact_phone = $7, contact_locale = $8,
-    contact_channels = $9, notes = $10, customer_time_zone = $11, staff_notes = $12, manage_generation = $13,
-    external_id = $14
+SET version = $3, time_version = $4, contact_name = $5, contact_email = $6, contact_phone = $7,
+    contact_locale = $8, contact_channels = $9, notes = $10, customer_time_zone = $11,
+    staff_notes = $12, manage_generation = $13, external_id = $14
 WHERE organization_id = $1 AND id = $2;
 
 -- name: appointments_of_session_for_update :many

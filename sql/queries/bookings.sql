@@ -7,8 +7,9 @@
 -- is locked against an erasure: one that was erased while this waited is not found, and one that is
 -- found is not erased before this transaction ends.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid
-SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
-    customer.id, customer.subject, customer.name, customer.email, customer.phone, customer.time_zone, customer.locale,
+SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, customer.id,
+    customer.subject, customer.name, customer.email, customer.phone, customer.time_zone,
+    customer.locale,
     customer.channels, customer.created_at, customer.external_id, customer.made_by_staff, customer.erased_at, opened.of_customer, (
         SELECT count(*)
         FROM appointment
@@ -62,7 +63,8 @@ LEFT JOIN LATERAL (
 -- whether the organization allows customers to be in two places at once; and when it reminds.
 -- Always one row.
 -- params: organization_id uuid, mutation text, caller text, key text, appointment_id uuid
-SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, customer.id AS customer_id,
+SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
+    customer.id AS customer_id,
     customer.subject, (
         SELECT allows_customer_overlap FROM organization WHERE id = $1
     ) AS allows_overlap, (

@@ -103,8 +103,8 @@ WHERE organization_id = $1 AND subject_id = $2 AND source_id = $3;
 -- New pieces of a source; the arrays run in parallel.
 -- params: organization_id uuid, source_id uuid, busy_froms integer[], busy_untils integer[], are_floating boolean[]
 INSERT INTO busy_time (organization_id, subject_id, source_id, busy_from, busy_until, is_floating)
-SELECT busy_source.organization_id, busy_source.subject_id, busy_source.id, given.busy_from, given.busy_until,
-    given.is_floating
+SELECT busy_source.organization_id, busy_source.subject_id, busy_source.id, given.busy_from,
+    given.busy_until, given.is_floating
 FROM busy_source
 CROSS JOIN unnest($3::integer[], $4::integer[], $5::boolean[]) AS given (busy_from, busy_until, is_floating)
 WHERE busy_source.organization_id = $1 AND busy_source.id = $2;

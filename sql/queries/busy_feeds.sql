@@ -32,16 +32,17 @@ FROM (
     FOR UPDATE SKIP LOCKED
 ) AS free
 WHERE busy_source.organization_id = $1 AND busy_source.id = free.id
-RETURNING busy_source.id, busy_source.subject_id, busy_source.name, busy_source.url, busy_source.last_read_at,
-    busy_source.failing_since, busy_source.problem, busy_source.etag, busy_source.last_modified,
-    busy_source.expanded_until;
+RETURNING busy_source.id, busy_source.subject_id, busy_source.name, busy_source.url,
+    busy_source.last_read_at, busy_source.failing_since, busy_source.problem, busy_source.etag,
+    busy_source.last_modified, busy_source.expanded_until;
 
 -- name: feed_was_read :exec
 -- A leased feed was read: what to ask it with next time, and until which minute it was expanded;
 -- null where it had not changed, and those stay. No row if the lease is no longer ours.
 -- params: organization_id uuid, id uuid, leased_until timestamptz, read_at timestamptz, next_read_at timestamptz, problem text, etag text, last_modified text, expanded_until integer
 UPDATE busy_source
-SET last_read_at = $4, next_read_at = $5, problem = $6, failing_since = NULL, warned_at = NULL, leased_until = NULL,
+SET last_read_at = $4, next_read_at = $5, problem = $6, failing_since = NULL, warned_at = NULL,
+    leased_until = NULL,
     etag = CASE WHEN $9::integer IS NULL THEN etag ELSE $7 END,
     last_modified = CASE WHEN $9::integer IS NULL THEN last_modified ELSE $8 END,
     expanded_until = coalesce($9, expanded_until)
@@ -52,7 +53,8 @@ WHERE organization_id = $1 AND id = $2 AND leased_until = $3;
 -- the lease is no longer ours.
 -- params: organization_id uuid, id uuid, leased_until timestamptz, failed_at timestamptz, next_read_at timestamptz, problem text
 UPDATE busy_source
-SET failing_since = coalesce(failing_since, $4), next_read_at = $5, problem = $6, leased_until = NULL
+SET failing_since = coalesce(failing_since, $4), next_read_at = $5, problem = $6,
+    leased_until = NULL
 WHERE organization_id = $1 AND id = $2 AND leased_until = $3
 RETURNING failing_since, warned_at;
 

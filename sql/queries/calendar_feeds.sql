@@ -34,8 +34,8 @@ WHERE organization_id = $1 AND customer_id = $2;
 
 -- fragment: entry_columns
 -- What a feed shows of an appointment; changed_at is when its version was made.
-id, provider_id, provider_ids, service_id, session_id, seats, status, starts_at, ends_at, version, contact_name,
-contact_email, contact_phone,
+id, provider_id, provider_ids, service_id, session_id, seats, status, starts_at, ends_at, version,
+contact_name, contact_email, contact_phone,
 coalesce((
     SELECT change.occurred_at
     FROM appointment_history AS change
@@ -77,8 +77,8 @@ LIMIT $4::integer;
 -- the earliest ones, in order. changed_at is when the last change of any appointment in it was
 -- made.
 -- params: organization_id uuid, provider_id uuid, from_start timestamptz, most integer
-SELECT session.id, session.service_id, session.provider_id, session.starts_at, session.ends_at, session.version, booked.seats,
-    booked.bookings, booked.changed_at
+SELECT session.id, session.service_id, session.provider_id, session.starts_at, session.ends_at,
+    session.version, booked.seats, booked.bookings, booked.changed_at
 FROM session
 CROSS JOIN LATERAL (
     SELECT sum(appointment.seats) FILTER (WHERE appointment.status <> 'CANCELLED') AS seats,

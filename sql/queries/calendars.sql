@@ -11,17 +11,19 @@ subject_id, claimed_from, claimed_until, visit_from, visit_until, appointment_id
 SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_service_id,
     provider.subject, provider.name, provider.email, provider.phone, provider.time_zone,
     provider.service_duration_minutes, provider.buffer_minutes, provider.slot_interval_minutes,
-    provider.min_notice_minutes, provider.max_advance_booking_days, provider.policy_free_until_minutes_before,
-    provider.policy_late_cancellation, provider.policy_late_fee_minor, provider.policy_late_fee_currency,
-    provider.locale, provider.channels, provider.limits, provider.policy_grace_minutes, provider.policy_charges_no_show,
-    provider.description, provider.location_id, provider.is_archived, provider.external_id,
-    service.id AS offered_id, service.name AS offered_name, service.duration_minutes AS offered_duration_minutes,
+    provider.min_notice_minutes, provider.max_advance_booking_days,
+    provider.policy_free_until_minutes_before, provider.policy_late_cancellation,
+    provider.policy_late_fee_minor, provider.policy_late_fee_currency, provider.locale,
+    provider.channels, provider.limits, provider.policy_grace_minutes,
+    provider.policy_charges_no_show, provider.description, provider.location_id,
+    provider.is_archived, provider.external_id, service.id AS offered_id,
+    service.name AS offered_name, service.duration_minutes AS offered_duration_minutes,
     service.buffer_before_minutes AS offered_buffer_before_minutes,
     service.buffer_after_minutes AS offered_buffer_after_minutes,
     service.slot_interval_minutes AS offered_slot_interval_minutes,
     service.min_notice_minutes AS offered_min_notice_minutes,
-    service.max_advance_booking_days AS offered_max_advance_booking_days, service.price_minor AS offered_price_minor,
-    service.price_currency AS offered_price_currency,
+    service.max_advance_booking_days AS offered_max_advance_booking_days,
+    service.price_minor AS offered_price_minor, service.price_currency AS offered_price_currency,
     service.policy_free_until_minutes_before AS offered_policy_free_until_minutes_before,
     service.policy_late_cancellation AS offered_policy_late_cancellation,
     service.policy_late_fee_minor AS offered_policy_late_fee_minor,
@@ -29,7 +31,8 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.policy_late_fee_percent AS offered_policy_late_fee_percent,
     service.policy_grace_minutes AS offered_policy_grace_minutes,
     service.policy_charges_no_show AS offered_policy_charges_no_show,
-    service.limits AS offered_limits, service.max_open_per_customer AS offered_max_open_per_customer,
+    service.limits AS offered_limits,
+    service.max_open_per_customer AS offered_max_open_per_customer,
     service.description AS offered_description, service.location_id AS offered_location_id,
     service.is_archived AS offered_is_archived, service.external_id AS offered_external_id,
     coalesce(service.seats, 1) AS offered_seats,
@@ -141,8 +144,8 @@ FROM claims_under_lock(organization_id => $1, lock_keys => $2, subject_ids => $3
 -- these services; $6 is the length of the longest claim. Who leads, and for which service, is
 -- written with the appointment, the hold or the session.
 -- params: organization_id uuid, provider_ids uuid[], service_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer
-SELECT claim.subject_id, claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until,
-    claim.appointment_id, claim.expires_at, claim.unit,
+SELECT claim.subject_id, claim.claimed_from, claim.claimed_until, claim.visit_from,
+    claim.visit_until, claim.appointment_id, claim.expires_at, claim.unit,
     coalesce(appointment.service_id, hold.service_id, session.service_id) AS service_id
 FROM claim
 LEFT JOIN appointment ON appointment.organization_id = $1 AND appointment.id = claim.appointment_id

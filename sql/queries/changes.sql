@@ -11,8 +11,9 @@ FROM pg_current_snapshot() AS snapshot;
 -- The changes of the organization's appointments from $2 on, oldest first, with the providers that
 -- each takes now; after the row ($3, $4) of a page before.
 -- params: organization_id uuid, since timestamptz, after_appointment_id uuid, after_version integer, page_size integer
-SELECT appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version,
-    appointment_history.kind, coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,
+SELECT appointment_history.occurred_at, appointment_history.appointment_id,
+    appointment_history.version, appointment_history.kind,
+    coalesce(appointment.provider_ids, ARRAY[appointment.provider_id]) AS provider_ids,
     appointment.customer_id
 FROM appointment_history
 JOIN appointment
@@ -20,5 +21,6 @@ JOIN appointment
 WHERE appointment_history.organization_id = $1
     AND (appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version)
         > ($2, $3, $4)
-ORDER BY appointment_history.occurred_at, appointment_history.appointment_id, appointment_history.version
+ORDER BY appointment_history.occurred_at, appointment_history.appointment_id,
+    appointment_history.version
 LIMIT $5::integer;

@@ -54,7 +54,8 @@ FROM (
     WHERE organization_id = $1 AND id = ANY($3) AND erased_at IS NULL
 ) AS person
 LEFT JOIN LATERAL (
-    SELECT contact_name, contact_email, contact_phone, contact_locale, contact_channels, customer_time_zone
+    SELECT contact_name, contact_email, contact_phone, contact_locale, contact_channels,
+        customer_time_zone
     FROM appointment
     WHERE organization_id = $1
         AND customer_id = person.id
@@ -204,8 +205,9 @@ FOR UPDATE;
 -- to it.
 -- params: organization_id uuid, id uuid, name text, erased_at timestamptz
 UPDATE customer
-SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL, channels = NULL,
-    external_id = NULL, made_by_provider = NULL, erased_at = coalesce(erased_at, $4)
+SET subject = NULL, name = $3, email = NULL, phone = NULL, time_zone = 'UTC', locale = NULL,
+    channels = NULL, external_id = NULL, made_by_provider = NULL,
+    erased_at = coalesce(erased_at, $4)
 WHERE organization_id = $1 AND id = $2
 RETURNING {{customer_columns}};
 
@@ -213,8 +215,9 @@ RETURNING {{customer_columns}};
 -- Remove all personal data from a customer's appointments; times, states and prices stay.
 -- params: organization_id uuid, customer_id uuid, name text
 UPDATE appointment
-SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL, contact_channels = NULL,
-    notes = NULL, staff_notes = NULL, external_id = NULL, cancellation_reason = NULL, customer_time_zone = 'UTC', guest_origin = NULL
+SET contact_name = $3, contact_email = NULL, contact_phone = NULL, contact_locale = NULL,
+    contact_channels = NULL, notes = NULL, staff_notes = NULL, external_id = NULL,
+    cancellation_reason = NULL, customer_time_zone = 'UTC', guest_origin = NULL
 WHERE organization_id = $1 AND customer_id = $2;
 
 -- name: erase_history_of_customer :exec

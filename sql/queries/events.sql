@@ -4,7 +4,8 @@
 -- what was read. Every transaction of an earlier epoch is over: it ran before this server was
 -- started, or on another one.
 -- params: organization_id uuid, epoch integer, transaction_id bigint, id uuid, page_size integer
-SELECT epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id, occurred_at, actor, actor_subject
+SELECT epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id, occurred_at,
+    actor, actor_subject
 FROM event
 WHERE organization_id = $1
     AND (epoch, transaction_id, id) > ($2, $3, $4)
@@ -24,8 +25,8 @@ LIMIT $5::integer;
 -- rare type may be far apart: the last of these many is in the answer whatever its type, and the
 -- reader goes on after it.
 -- params: organization_id uuid, epoch integer, transaction_id bigint, id uuid, page_size integer, types text[], look_at integer
-SELECT epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id, occurred_at, actor, actor_subject,
-    place
+SELECT epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id, occurred_at,
+    actor, actor_subject, place
 FROM (
     SELECT *, row_number() OVER (ORDER BY epoch, transaction_id, id) AS place
     FROM event

@@ -59,8 +59,8 @@ WHERE organization_id = $1 AND id = $2 AND ended_at IS NULL;
 -- A hold, which is locked, in a session that moved.
 -- params: organization_id uuid, id uuid, starts_at timestamptz, ends_at timestamptz, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[]
 UPDATE hold
-SET starts_at = $3, ends_at = $4, provider_id = $5, provider_ids = $6, named = $7, resource_ids = $8, session_id = $9,
-    seats = $10, ignored = $11
+SET starts_at = $3, ends_at = $4, provider_id = $5, provider_ids = $6, named = $7,
+    resource_ids = $8, session_id = $9, seats = $10, ignored = $11
 WHERE organization_id = $1 AND id = $2;
 
 -- name: end_holds :exec

@@ -55,8 +55,8 @@ FOR SHARE;
 -- Replaces all values of a location.
 -- params: organization_id uuid, id uuid, name text, address text, phone text, email text, url text, directions text, time_zone text, is_archived boolean, external_id text
 UPDATE location
-SET name = $3, address = $4, phone = $5, email = $6, url = $7, directions = $8, time_zone = $9, is_archived = $10,
-    external_id = $11
+SET name = $3, address = $4, phone = $5, email = $6, url = $7, directions = $8, time_zone = $9,
+    is_archived = $10, external_id = $11
 WHERE organization_id = $1 AND id = $2
 RETURNING id;
 

@@ -40,8 +40,8 @@ WHERE message_outbox.organization_id = $1
     AND message_outbox.appointment_id = taken.appointment_id
     AND message_outbox.time_version = taken.time_version
     AND message_outbox.kind = taken.kind
-RETURNING message_outbox.appointment_id, message_outbox.time_version, message_outbox.kind, message_outbox.due_at,
-    message_outbox.by_guest, message_outbox.origin;
+RETURNING message_outbox.appointment_id, message_outbox.time_version, message_outbox.kind,
+    message_outbox.due_at, message_outbox.by_guest, message_outbox.origin;
 
 -- name: outbox_of_appointments :many
 -- The planned messages of these appointments, in the order in which they are due.
@@ -112,8 +112,8 @@ WHERE organization_id = $1 AND appointment_id = ANY($2) AND recipient = 'CUSTOME
 -- Every row of the log for these appointments, in the order in which they were due; the rows of a
 -- session for each of its appointments.
 -- params: organization_id uuid, appointment_ids uuid[]
-SELECT id, asked.appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend,
-    session_id
+SELECT id, asked.appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at,
+    sent_at, detail, is_resend, session_id
 FROM (
     SELECT reminder_log.id AS message_id, reminder_log.appointment_id
     FROM reminder_log
@@ -161,9 +161,10 @@ FROM (
     FOR UPDATE SKIP LOCKED
 ) AS free
 WHERE reminder_log.organization_id = $1 AND reminder_log.id = free.id
-RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_version, reminder_log.kind,
-    {{message_recipient}}, reminder_log.channel, reminder_log.is_resend, reminder_log.attempts, reminder_log.detail,
-    reminder_log.wire_text, reminder_log.wire_since, reminder_log.session_id;
+RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_version,
+    reminder_log.kind, {{message_recipient}}, reminder_log.channel, reminder_log.is_resend,
+    reminder_log.attempts, reminder_log.detail, reminder_log.wire_text, reminder_log.wire_since,
+    reminder_log.session_id;
 
 -- name: begin_attempt :exec
 -- The message is about to be handed to the mail server or the gateway: from now on it may have
@@ -194,8 +195,8 @@ WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING'
 -- The end of a claimed message. No row where the claim is no longer ours.
 -- params: organization_id uuid, id uuid, attempts integer, status text, sent_at timestamptz, detail text, provider_message_id text
 UPDATE reminder_log
-SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_until = NULL, wire_text = NULL,
-    wire_since = NULL
+SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_until = NULL,
+    wire_text = NULL, wire_since = NULL
 WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
 
 -- name: postpone_message :exec
@@ -232,8 +233,8 @@ WHERE organization_id = $1 AND id = $2 AND channel = 'SMS'
 -- name: message_by_id :maybe
 -- One row of the log.
 -- params: organization_id uuid, id uuid
-SELECT id, appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at, sent_at, detail, is_resend,
-    session_id
+SELECT id, appointment_id, time_version, kind, {{message_recipient}}, channel, status, due_at,
+    sent_at, detail, is_resend, session_id
 FROM reminder_log
 WHERE organization_id = $1 AND id = $2;
 
@@ -241,9 +242,9 @@ WHERE organization_id = $1 AND id = $2;
 -- These sessions with what is booked in them: the seats of those who have not cancelled, and the
 -- number of their bookings.
 -- params: organization_id uuid, ids uuid[]
-SELECT session.id, coalesce(session.provider_ids, ARRAY[session.provider_id]) AS provider_ids, session.starts_at,
-    session.ends_at, session.version, session.time_version, session.is_cancelled, coalesce(booked.seats, 0) AS seats,
-    coalesce(booked.bookings, 0) AS bookings
+SELECT session.id, coalesce(session.provider_ids, ARRAY[session.provider_id]) AS provider_ids,
+    session.starts_at, session.ends_at, session.version, session.time_version, session.is_cancelled,
+    coalesce(booked.seats, 0) AS seats, coalesce(booked.bookings, 0) AS bookings
 FROM session
 LEFT JOIN (
     SELECT appointment.session_id, sum(appointment.seats) AS seats, count(*) AS bookings

@@ -1,8 +1,9 @@
 -- fragment: provider_columns
 -- The columns of a provider, as `provider_from` reads them.
-id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes, slot_interval_minutes,
-min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
-policy_late_fee_minor, policy_late_fee_currency, locale, channels, limits, policy_grace_minutes, policy_charges_no_show,
+id, subject, name, email, phone, time_zone, service_duration_minutes, buffer_minutes,
+slot_interval_minutes, min_notice_minutes, max_advance_booking_days,
+policy_free_until_minutes_before, policy_late_cancellation, policy_late_fee_minor,
+policy_late_fee_currency, locale, channels, limits, policy_grace_minutes, policy_charges_no_show,
 description, location_id, is_archived, external_id;
 
 -- fragment: on_page_by_name
@@ -104,9 +105,10 @@ SELECT EXISTS (
 -- params: organization_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, service_duration_minutes integer, buffer_minutes integer, slot_interval_minutes integer, min_notice_minutes integer, max_advance_booking_days integer, policy_free_until_minutes_before integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, locale text, channels text[], limits integer[], policy_grace_minutes integer, policy_charges_no_show boolean, description text, location_id uuid, is_archived boolean, external_id text
 UPDATE provider
 SET subject = $3, name = $4, email = $5, phone = $6, time_zone = $7, service_duration_minutes = $8,
-    buffer_minutes = $9, slot_interval_minutes = $10, min_notice_minutes = $11, max_advance_booking_days = $12,
-    policy_free_until_minutes_before = $13, policy_late_cancellation = $14, policy_late_fee_minor = $15,
-    policy_late_fee_currency = $16, locale = $17, channels = $18, limits = $19, policy_grace_minutes = $20,
+    buffer_minutes = $9, slot_interval_minutes = $10, min_notice_minutes = $11,
+    max_advance_booking_days = $12, policy_free_until_minutes_before = $13,
+    policy_late_cancellation = $14, policy_late_fee_minor = $15, policy_late_fee_currency = $16,
+    locale = $17, channels = $18, limits = $19, policy_grace_minutes = $20,
     policy_charges_no_show = $21, description = $22, location_id = $23, is_archived = $24,
     external_id = $25
 WHERE organization_id = $1 AND id = $2

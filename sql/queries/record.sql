@@ -5,10 +5,11 @@
 -- are.
 -- params: organization_id uuid, provider_id uuid, appointment_ids uuid[], versions integer[], kind text, occurred_at timestamptz, actor text, actor_subject text, from_statuses text[], to_status text, from_starts timestamptz[], to_starts timestamptz[], reason text, from_provider_ids uuid[], assignment text, from_session_ids uuid[], from_seats integer[], ignored text[], is_readdressed boolean, former_email text, former_phone text
 INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, actor_subject,
-    from_status, to_status, from_starts_at, to_starts_at, reason, from_provider_ids, assignment, from_session_id,
-    from_seats, ignored, is_readdressed, former_email, former_phone)
-SELECT $1, entry.appointment_id, entry.version, $5, $6, $7, $8, entry.from_status, $10, entry.from_starts_at,
-    entry.to_starts_at, $13, $14, $15, entry.from_session_id, entry.from_seats, $18, $19, $20, $21
+    from_status, to_status, from_starts_at, to_starts_at, reason, from_provider_ids, assignment,
+    from_session_id, from_seats, ignored, is_readdressed, former_email, former_phone)
+SELECT $1, entry.appointment_id, entry.version, $5, $6, $7, $8, entry.from_status, $10,
+    entry.from_starts_at, entry.to_starts_at, $13, $14, $15, entry.from_session_id,
+    entry.from_seats, $18, $19, $20, $21
 FROM provider
 CROSS JOIN unnest($3::uuid[], $4::integer[], $9::text[], $11::timestamptz[], $12::timestamptz[], $16::uuid[],
         $17::integer[])
@@ -54,8 +55,8 @@ ON CONFLICT ON CONSTRAINT event_epoch_pkey
 -- params: organization_id uuid, ids uuid[], types text[], subject_ids uuid[], versions integer[], provider_ids uuid[], customer_ids uuid[], occurred_at timestamptz, actor text, actor_subject text
 INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id,
     occurred_at, actor, actor_subject)
-SELECT $1, place.epoch, place.transaction_id, happened.id, happened.type, happened.subject_id, happened.version,
-    happened.provider_id, happened.customer_id, $8, $9, $10
+SELECT $1, place.epoch, place.transaction_id, happened.id, happened.type, happened.subject_id,
+    happened.version, happened.provider_id, happened.customer_id, $8, $9, $10
 FROM (
     SELECT coalesce(max(epoch), 0)
             + CASE WHEN count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0 THEN 1 ELSE 0 END

@@ -89,6 +89,7 @@ RETURNING id;
 -- Replaces all values of a resource.
 -- params: organization_id uuid, id uuid, name text, kind text, time_zone text, units integer, is_always_open boolean, is_archived boolean, external_id text
 UPDATE resource
-SET name = $3, kind = $4, time_zone = $5, units = $6, is_always_open = $7, is_archived = $8, external_id = $9
+SET name = $3, kind = $4, time_zone = $5, units = $6, is_always_open = $7, is_archived = $8,
+    external_id = $9
 WHERE organization_id = $1 AND id = $2
 RETURNING id;

@@ -79,6 +79,6 @@ WHERE claim.organization_id = $1 AND claim.id = its.id;
 -- A session, which is locked, at another time, or with others, in its next version.
 -- params: organization_id uuid, id uuid, provider_id uuid, provider_ids uuid[], resource_ids uuid[], starts_at timestamptz, ends_at timestamptz, time_version integer
 UPDATE session
-SET provider_id = $3, provider_ids = $4, resource_ids = $5, starts_at = $6, ends_at = $7, version = version + 1,
-    time_version = $8
+SET provider_id = $3, provider_ids = $4, resource_ids = $5, starts_at = $6, ends_at = $7,
+    version = version + 1, time_version = $8
 WHERE organization_id = $1 AND id = $2;

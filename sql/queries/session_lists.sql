@@ -1,7 +1,8 @@
 -- fragment: session_columns
 -- The columns of a session, as `_session` reads them, with the seats that are taken at $2.
-session.id, session.service_id, session.provider_id, session.provider_ids, session.resource_ids, session.starts_at,
-session.ends_at, session.ended_at, session.is_cancelled, session.version, session.time_version,
+session.id, session.service_id, session.provider_id, session.provider_ids, session.resource_ids,
+session.starts_at, session.ends_at, session.ended_at, session.is_cancelled, session.version,
+session.time_version,
 (
     SELECT count(*)
     FROM seat

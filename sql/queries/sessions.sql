@@ -3,8 +3,8 @@
 -- and of the claims.
 session.id, session.service_id, session.provider_id, session.provider_ids, session.resource_ids,
 coalesce(party.seats, '{}') AS party_seats, coalesce(party.expiries, '{}') AS party_expiries,
-coalesce(taken.subject_ids, '{}') AS claim_subject_ids, coalesce(taken.minutes, '{}') AS claim_minutes,
-coalesce(taken.expiries, '{}') AS claim_expiries;
+coalesce(taken.subject_ids, '{}') AS claim_subject_ids,
+coalesce(taken.minutes, '{}') AS claim_minutes, coalesce(taken.expiries, '{}') AS claim_expiries;
 
 -- fragment: active_session
 -- Sessions, each with the parties that have seats in it, those of expired holds among them, and its

@@ -1,7 +1,8 @@
 -- fragment: booked_visit
 -- A confirmed appointment of a page, as `_visit` reads it: with the units of subjects that it, or
 -- its session, has.
-page.id, page.starts_at, page.service_id, taken.visit_from, taken.visit_until, taken.subject_ids, taken.units,
+page.id, page.starts_at, page.service_id, taken.visit_from, taken.visit_until, taken.subject_ids,
+taken.units,
     coalesce('HOURS' = ANY(page.ignored), false) AS ignores_hours
 FROM page
 CROSS JOIN LATERAL (
@@ -87,7 +88,8 @@ WHERE subject.organization_id = $1;
 -- strictly between two cursors; a null second one bounds nothing.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, subject_id uuid
 WITH page AS (
-    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id, appointment.ignored
+    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id,
+        appointment.ignored
     FROM (
         (
             SELECT id, starts_at
@@ -128,7 +130,8 @@ ORDER BY page.starts_at, page.id;
 -- The same list from its other end, in descending order.
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, subject_id uuid
 WITH page AS (
-    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id, appointment.ignored
+    SELECT appointment.id, appointment.starts_at, appointment.service_id, appointment.session_id,
+        appointment.ignored
     FROM (
         (
             SELECT id, starts_at

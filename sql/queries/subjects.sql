@@ -4,7 +4,8 @@
 -- params: organization_id uuid, appointment_id uuid, service_id uuid, starts_at timestamptz, assigned_at timestamptz, subject_ids uuid[], units integer[], are_named boolean[]
 INSERT INTO appointment_subject (organization_id, appointment_id, subject_id, unit, position, is_named, service_id,
     assigned_at, starts_at)
-SELECT subject.organization_id, $2, subject.id, given.unit, given.position, given.is_named, $3, $5, $4
+SELECT subject.organization_id, $2, subject.id, given.unit, given.position, given.is_named, $3, $5,
+    $4
 FROM subject
 CROSS JOIN unnest($6::uuid[], $7::integer[], $8::boolean[]) WITH ORDINALITY
     AS given (subject_id, unit, is_named, position)

@@ -12,8 +12,8 @@ ORDER BY kind, recipient, language;
 INSERT INTO message_template (organization_id, kind, recipient, language, subject, body_text, body_html, sms, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT ON CONSTRAINT message_template_pkey DO UPDATE
-SET subject = excluded.subject, body_text = excluded.body_text, body_html = excluded.body_html, sms = excluded.sms,
-    updated_at = excluded.updated_at;
+SET subject = excluded.subject, body_text = excluded.body_text, body_html = excluded.body_html,
+    sms = excluded.sms, updated_at = excluded.updated_at;
 
 -- name: delete_template :exec
 -- Delete an organization's own template: the built-in one is used again.

@@ -44,8 +44,9 @@ FOR UPDATE;
 -- what is under way is tried again: it may have gone to the address before.
 -- params: organization_id uuid, id uuid, url text, types text[], is_active boolean, disabled_reason text
 UPDATE webhook
-SET url = $3, types = $4, is_active = $5, disabled_reason = $6, lease = lease + 1, lease_until = '-infinity', failures = 0,
-    failing_since = NULL, failure_counted_at = NULL, rests_until = NULL, notice_due_at = NULL, notice_attempts = 0
+SET url = $3, types = $4, is_active = $5, disabled_reason = $6, lease = lease + 1,
+    lease_until = '-infinity', failures = 0, failing_since = NULL, failure_counted_at = NULL,
+    rests_until = NULL, notice_due_at = NULL, notice_attempts = 0
 WHERE organization_id = $1 AND id = $2;
 
 -- name: catch_up_webhook :exec
@@ -123,17 +124,19 @@ WHERE organization_id = $1 AND id = $2 AND secret = $3;
 -- Delete a webhook; a worker that delivers to it loses its lease.
 -- params: organization_id uuid, id uuid, deleted_at timestamptz
 UPDATE webhook
-SET deleted_at = $3, is_active = false, disabled_reason = NULL, notice_due_at = NULL, lease = lease + 1,
-    lease_until = '-infinity'
+SET deleted_at = $3, is_active = false, disabled_reason = NULL, notice_due_at = NULL,
+    lease = lease + 1, lease_until = '-infinity'
 WHERE organization_id = $1 AND id = $2;
 
 -- fragment: delivery_columns
 -- A delivery and its event, as `delivery_from` reads them.
-webhook_delivery.id AS delivery_id, webhook_delivery.webhook_id, webhook_delivery.status, webhook_delivery.attempts,
-    webhook_delivery.last_attempt_at, nullif(webhook_delivery.next_attempt_at, 'infinity') AS next_attempt_at,
-    webhook_delivery.response_status, webhook_delivery.problem, webhook_delivery.by_hand, event.id, event.epoch, event.transaction_id, event.type,
-    event.subject_id, event.version, event.provider_id, event.customer_id, event.occurred_at, event.actor,
-    event.actor_subject;
+webhook_delivery.id AS delivery_id, webhook_delivery.webhook_id, webhook_delivery.status,
+webhook_delivery.attempts,
+    webhook_delivery.last_attempt_at,
+    nullif(webhook_delivery.next_attempt_at, 'infinity') AS next_attempt_at,
+    webhook_delivery.response_status, webhook_delivery.problem, webhook_delivery.by_hand, event.id,
+    event.epoch, event.transaction_id, event.type, event.subject_id, event.version,
+    event.provider_id, event.customer_id, event.occurred_at, event.actor, event.actor_subject;
 
 -- name: delivery_page :many
 -- A page of a webhook's log, latest first; only these statuses where any are named.
@@ -185,7 +188,8 @@ WHERE organization_id = $1
 -- params: organization_id uuid, webhook_id uuid, ids uuid[], event_ids uuid[], due_at timestamptz, by_hand boolean, holds_back interval
 INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_id, epoch, transaction_id, subject_id, occurred_at,
     next_attempt_at, by_hand)
-SELECT $1, new.id, $2, event.id, event.epoch, event.transaction_id, event.subject_id, event.occurred_at,
+SELECT $1, new.id, $2, event.id, event.epoch, event.transaction_id, event.subject_id,
+    event.occurred_at,
     CASE
         WHEN $6 THEN $5
         WHEN
@@ -259,9 +263,11 @@ LIMIT $2::integer;
 
 -- fragment: leased_webhook
 -- What the holder of a lease works with, as `leased_from` reads it.
-webhook.id, webhook.lease, webhook.url, webhook.types, webhook.is_active, webhook.disabled_reason, webhook.created_at,
-    webhook.secret, webhook.previous_secret, webhook.previous_secret_until, webhook.epoch, webhook.transaction_id,
-    webhook.event_id, webhook.failures, webhook.failing_since, webhook.failure_counted_at, webhook.rests_until;
+webhook.id, webhook.lease, webhook.url, webhook.types, webhook.is_active, webhook.disabled_reason,
+webhook.created_at,
+    webhook.secret, webhook.previous_secret, webhook.previous_secret_until, webhook.epoch,
+    webhook.transaction_id, webhook.event_id, webhook.failures, webhook.failing_since,
+    webhook.failure_counted_at, webhook.rests_until;
 
 -- name: lease_webhook :maybe
 -- Become the one who delivers to a webhook; no row where somebody else is.
@@ -300,7 +306,8 @@ WHERE organization_id = $1 AND id = $2 AND lease = $3;
 -- params: organization_id uuid, webhook_id uuid, real_now timestamptz, under_way uuid[], batch_size integer
 SELECT {{delivery_columns}}
 FROM (
-    SELECT id, webhook_id, event_id, status, attempts, last_attempt_at, next_attempt_at, response_status, problem, by_hand
+    SELECT id, webhook_id, event_id, status, attempts, last_attempt_at, next_attempt_at,
+        response_status, problem, by_hand
     FROM webhook_delivery
     WHERE organization_id = $1
         AND webhook_id = $2
@@ -319,7 +326,8 @@ ORDER BY webhook_delivery.next_attempt_at, event.epoch, event.transaction_id, ev
 -- params: organization_id uuid, webhook_id uuid, real_now timestamptz, under_way uuid[], batch_size integer
 SELECT {{delivery_columns}}
 FROM (
-    SELECT id, webhook_id, event_id, status, attempts, last_attempt_at, next_attempt_at, response_status, problem, by_hand
+    SELECT id, webhook_id, event_id, status, attempts, last_attempt_at, next_attempt_at,
+        response_status, problem, by_hand
     FROM webhook_delivery
     WHERE organization_id = $1
         AND webhook_id = $2
@@ -338,8 +346,9 @@ ORDER BY webhook_delivery.next_attempt_at, webhook_delivery.id;
 -- params: organization_id uuid, webhook_id uuid, lease bigint, ids uuid[], statuses text[], begun_at timestamptz[], ended_at timestamptz[], next_attempts_at timestamptz[], response_statuses integer[], problems text[]
 UPDATE webhook_delivery
 SET status = tried.status, attempts = webhook_delivery.attempts + 1,
-    first_attempt_at = coalesce(webhook_delivery.first_attempt_at, tried.begun_at), last_attempt_at = tried.ended_at,
-    next_attempt_at = tried.next_attempt_at, response_status = tried.response_status, problem = tried.problem,
+    first_attempt_at = coalesce(webhook_delivery.first_attempt_at, tried.begun_at),
+    last_attempt_at = tried.ended_at, next_attempt_at = tried.next_attempt_at,
+    response_status = tried.response_status, problem = tried.problem,
     by_hand = webhook_delivery.by_hand AND tried.status <> 'DELIVERED'
 FROM (
     -- Locked: the next holder of the lease sees what is recorded here before it adds deliveries.
