@@ -70,21 +70,24 @@ def _dev(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     settings = Settings.of_this_process()
-    from app.process.asgi import create_app
     from app.process.serve import serve
 
     if settings.documents is not None:
         # refuses an unusable list once here, instead of in every process of `serve`
+        from app.process.asgi import create_app
+
         create_app(settings)
     serve(settings, host=options.host, port=options.port, workers=options.workers)
 
 
 def _work(options: argparse.Namespace) -> int:
     settings = Settings.of_this_process()
-    from app.process.worker import is_well, work
-
     if options.check:
+        from app.process.health import is_well
+
         return 0 if asyncio.run(is_well(settings.redis_url)) else 1
+    from app.process.worker import work
+
     asyncio.run(work(settings))
     return 0
 
@@ -174,7 +177,7 @@ def _token_revoke(options: argparse.Namespace) -> int:
 def _token_to_revoke(options: argparse.Namespace) -> tuple[str, str, datetime | None]:
     """Its organization, its id and when it expires, from the arguments or the token itself."""
     from app.development.access_tokens import name_of_token
-    from app.process.wiring import system_clock
+    from app.process.clock import system_clock
 
     if options.token is not None:
         named = name_of_token(options.token)

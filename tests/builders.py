@@ -25,7 +25,8 @@ from app.core.provider import Organization
 from app.core.viewer import Role
 from app.identity.access import AccessClaims, AccessTokens
 from app.process.asgi import create_app
-from app.process.wiring import open_resources, system_clock
+from app.process.clock import system_clock
+from app.process.wiring import open_resources
 from app.settings import Settings
 from app.store.pool import Transaction
 from app.usecases.practice.create_organization import create_organization

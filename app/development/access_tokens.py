@@ -14,7 +14,7 @@ from app.identity.access import (
     is_token_id,
     unverified_claims,
 )
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 
 _LAST_SECOND: Final = 253_402_300_800
 """The end of the year 9999, which is as far as dates go."""

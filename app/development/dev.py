@@ -27,8 +27,9 @@ from app.development.access_tokens import signed_token
 from app.development.seed import DEMO, seed
 from app.errors import OperatorError
 from app.identity.access import TokenRules
+from app.process.clock import system_clock
 from app.process.serve import listen
-from app.process.wiring import open_resources, system_clock
+from app.process.wiring import open_resources
 from app.settings import Settings, token_secret
 from app.standins.child_processes import die_with_parent, end
 from app.standins.embedded import Addresses, embedded

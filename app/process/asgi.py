@@ -36,9 +36,10 @@ from app.api.transport import (
 from app.cache.documents import RegisteredDocuments
 from app.identity.jwks import KeysUnavailableError
 from app.live.feed import TooManySubscribersError
+from app.process.clock import system_clock
 from app.process.connections import Connections
 from app.process.gauges import of_process, pulse
-from app.process.wiring import open_resources, system_clock
+from app.process.wiring import open_resources
 from app.settings import SettingsError
 from app.store.pool import DatabaseUnavailableError
 from app.telemetry import metrics

@@ -1,5 +1,8 @@
-"""The API as a process: refuses to start where it could not work, else hands `create_app` to
+"""The API as a process: refuses to start where it could not work, else hands the application to
 uvicorn.
+
+The application is imported by the processes that serve it, not here: a refusal shows at once, and
+the parent of several processes stays small.
 """
 
 from __future__ import annotations
@@ -7,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import gc
 import signal
 import socket
 import sys
@@ -15,14 +17,10 @@ from functools import partial
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from app.api.transport import CURRENT_REQUEST_ID
 from app.errors import OperatorError
-from app.process.asgi import create_app
 from app.process.connections import HttpConnection, SocketConnection
-from app.process.shutdown import Leaving
 from app.settings import Settings, pass_on
 from app.store.migrations import check
 from app.store.pool import create_pool
@@ -37,20 +35,6 @@ WORKER_SILENCE_SECONDS: Final = 60
 """How long a worker process may leave the parent's pings unanswered before it is killed. At its
 start it answers none until the program is imported: seconds, on a busy machine more than uvicorn's
 5, after which it would be killed and begin again.
-"""
-
-GC_THRESHOLDS: Final = (5_000, 2, 3_000)
-"""Objects made before a collection, and collections before those of the older generations. Each
-stops the process: one of 5,000 young objects for some 2 ms, every third one, with those that
-survived, for 5; with 10 for 2, every eleventh would take 17. Fewer objects would be collected
-several times within an answer for dozens of providers. All objects are collected after some 45
-million, if at all: requests leave few cycles.
-"""
-
-SWITCH_SECONDS: Final = 0.000_5
-"""How long a thread that reads a document or compiles a template keeps the interpreter from the
-event loop, which asks for it at every callback. Python's own 5 ms would make an answer ten times
-as slow meanwhile.
 """
 
 LARGEST_MESSAGE_BYTES: Final = 256 * 1024
@@ -74,7 +58,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     asyncio.run(require_migrated(settings))
     config = uvicorn.Config(
-        "app.process.serve:application",
+        "app.process.application:application",
         factory=True,
         workers=workers,
         http=partial(HttpConnection, listener=listener),  # type: ignore[arg-type]  # it is only called
@@ -103,23 +87,6 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
                 server.run(sockets=[listener])
             if not server.started:
                 raise ServeError("The API did not start; see its log.")
-
-
-def application() -> Starlette:
-    """The application of one worker process, which reads its settings itself."""
-    settings = Settings.of_this_process()
-    configure_logs(settings.watch.log_format, request_id=CURRENT_REQUEST_ID.get)
-    leave = settings.leave
-    leaving = Leaving(drain_seconds=leave.drain_seconds, finishing_seconds=leave.finishing_seconds)
-    made = create_app(settings, leaving=leaving)
-    # The objects made so far stay until the end. Walking them at every collection would take most
-    # of the slowest answers' time. Answers are large and have no cycles, so collections may be
-    # rare.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    return made
 
 
 def listen(host: str, port: int) -> socket.socket:

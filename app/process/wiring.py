@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -36,6 +36,7 @@ from app.notify.email import SmtpSettings, TlsMode
 from app.notify.senders import Senders, open_senders
 from app.notify.sms import TwilioSettings
 from app.outgoing.client import Outgoing
+from app.process.clock import system_clock
 from app.store.pool import create_pool
 from app.usecases.booking.limit_guests import BookingLimits
 from app.usecases.events.watch_appointments import read_history
@@ -59,11 +60,6 @@ if TYPE_CHECKING:
 
 REDIS_TIMEOUT_SECONDS: Final = 0.5
 """Redis is an accelerator: after this wait, continuing without it is faster."""
-
-
-def system_clock() -> datetime:
-    """The machine's clock, in UTC."""
-    return datetime.now(UTC)
 
 
 @asynccontextmanager

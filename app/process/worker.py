@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Any, Final
@@ -21,7 +20,7 @@ from arq.connections import ArqRedis
 from arq.cron import CronJob
 from arq.worker import Worker
 
-from app.jobs.queue import QUEUE, REDIS_TIMEOUT_SECONDS, connect, to_json
+from app.jobs.queue import QUEUE, connect, to_json
 from app.jobs.schedule import CRON_JOBS
 from app.process.gauges import (
     of_feeds,
@@ -30,8 +29,9 @@ from app.process.gauges import (
     of_webhooks,
     pulse,
 )
+from app.process.health import health_key
 from app.process.wiring import open_resources
-from app.redis_client import BROKEN_REDIS, describe, open_redis
+from app.redis_client import BROKEN_REDIS, describe
 from app.settings import LeaveSettings, Settings
 from app.store.migrations import check
 from app.telemetry.logs import configure_logs
@@ -51,11 +51,6 @@ LONGEST_PAUSE_SECONDS: Final = 5.0
 """Between tries to reach Redis: it is back for up to so long before the jobs are."""
 
 _log: Final = logging.getLogger("slotwright.worker")
-
-
-def health_key() -> str:
-    """Lives a second longer than `HEALTH_SECONDS`; owned by the worker of this host."""
-    return f"slotwright:worker:{socket.gethostname()}"
 
 
 async def work(settings: Settings) -> None:
@@ -130,17 +125,6 @@ async def supervise(
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-
-async def is_well(redis_url: str) -> bool:
-    """Whether this host's worker is healthy: whether its record is recent."""
-    redis = open_redis(redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
-    try:
-        return bool(await redis.exists(health_key()))
-    except BROKEN_REDIS:
-        return False
-    finally:
-        await redis.aclose()
 
 
 def _worker(redis: ArqRedis, cron_jobs: Sequence[CronJob], context: dict[str, Any]) -> Worker:

@@ -27,7 +27,7 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.standins.embedded import embedded
 from app.store.migrations import migrate
 from tests.builders import BOOK, LISTING, Api, Json, a_booking, a_provider, made, weekly

@@ -21,7 +21,8 @@ from typing import Final
 
 import asyncpg
 
-from app.process.wiring import open_resources, system_clock
+from app.process.clock import system_clock
+from app.process.wiring import open_resources
 from app.settings import MailServer, ManageKey, Settings
 from app.standins.embedded import embedded
 from app.standins.mail_catcher import catching

@@ -32,7 +32,8 @@ import psutil
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from app.free_times.keys import DAY_LIFETIME_MS
-from app.process.wiring import open_resources, system_clock
+from app.process.clock import system_clock
+from app.process.wiring import open_resources
 from app.settings import Settings
 from app.standins.embedded import Servers, embedded, free_port
 from app.store.migrations import migrate

@@ -18,7 +18,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.settings import Settings
 from app.standins.embedded import Servers, free_port
 from app.usecases.booking.close_appointment import complete_what_ended

@@ -15,7 +15,7 @@ import pytest
 
 from app.core.viewer import Role
 from app.identity.access import AccessClaims
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.standins.embedded import Servers
 from tests.builders import Api, Caller, Json, a_provider, listed, weekly
 from tests.e2e.served import a_database, environment_on, processes

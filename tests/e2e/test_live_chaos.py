@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.process.wiring import open_resources, system_clock
+from app.process.clock import system_clock
+from app.process.wiring import open_resources
 from app.settings import Settings
 from app.standins.embedded import Servers
 from tests.builders import (

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.settings import Settings
 from app.standins.embedded import Servers
 from app.store.pool import ACQUIRE_TIMEOUT_SECONDS

@@ -24,7 +24,7 @@ import pytest
 
 from app.core.needs import ResourceGroup
 from app.core.overrides import RuleSetAside
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.standins.embedded import Servers
 from tests.builders import (
     BOOK,

@@ -21,7 +21,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from app.jobs.queue import Waker
 from app.jobs.schedule import MESSAGE_JOBS
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.settings import Settings
 from app.standins.embedded import Servers
 from app.usecases.messages.send_messages import SENDING_AT_ONCE

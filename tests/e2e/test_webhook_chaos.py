@@ -21,7 +21,8 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from app.api.words.relay import global_id
-from app.process.wiring import open_resources, system_clock
+from app.process.clock import system_clock
+from app.process.wiring import open_resources
 from app.settings import Settings
 from app.standins.embedded import Servers
 from app.store.pool import DatabaseUnavailableError

@@ -13,7 +13,7 @@ from app.core.refusals import InvalidInput, NotFound
 from app.core.viewer import Role
 from app.identity import revocations
 from app.identity.access import AccessClaims, AccessTokens
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.settings import Settings, TokenSettings
 from app.usecases.callers.revoke_token import revoke_token
 from tests.builders import Api, Caller, running

@@ -14,11 +14,8 @@ from arq import cron
 from arq.cron import CronJob
 from redis.asyncio import Redis
 
-from app.process.worker import (
-    health_key,
-    is_well,
-    supervise,
-)
+from app.process.health import health_key, is_well
+from app.process.worker import supervise
 from app.settings import LeaveSettings
 from app.standins.embedded import Servers
 from app.store.pool import (

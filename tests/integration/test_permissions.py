@@ -13,7 +13,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from tests.builders import (
     BOOK,
     CREATE_PROVIDER,

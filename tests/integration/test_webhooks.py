@@ -20,7 +20,7 @@ from app.identity.sealed import Seal
 from app.notify.email import Begin, Letter
 from app.notify.outcome import Outcome, Sent, TemporaryFailure
 from app.notify.senders import Senders
-from app.process.wiring import system_clock
+from app.process.clock import system_clock
 from app.settings import Settings
 from app.standins.embedded import Servers
 from app.store import webhooks as store

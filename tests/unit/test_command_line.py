@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+import app
 from app.__main__ import main
+
+ROOT = Path(app.__file__).parents[1]
 
 COMMANDS = [
     "dev",
@@ -87,3 +94,24 @@ def test_ctrl_c_ends_a_command_without_a_traceback(
     monkeypatch.setattr("app.api.graph.schema.build_schema", interrupted)
     assert main(["schema"]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+_IMPORTED = """
+import sys
+import app.__main__, app.development.access_tokens, app.process.health, app.store.migrations
+print(*sys.modules)
+import app.process.serve
+print(*sys.modules)
+"""
+
+
+def test_commands_without_the_api_do_not_import_it() -> None:
+    """`work --check` runs every few seconds, and what `serve` refuses shows at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    of_small_commands, of_serve = (set(line.split()) for line in done.stdout.splitlines())
+    assert {"app.process.health", "app.identity.access"} <= of_small_commands
+    assert of_small_commands.isdisjoint({"app.api", "app.jobs", "app.usecases", "strawberry"})
+    assert "app.process.connections" in of_serve
+    assert of_serve.isdisjoint({"app.process.asgi", "app.api.graph", "app.usecases"})

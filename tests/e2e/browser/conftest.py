@@ -30,7 +30,8 @@ import app
 from app.core.viewer import Role
 from app.development.access_tokens import signed_token
 from app.development.seed import DEMO
-from app.process.wiring import open_resources, system_clock
+from app.process.clock import system_clock
+from app.process.wiring import open_resources
 from app.settings import Settings
 from app.standins.embedded import Servers, free_port
 from app.usecases.busy.read_feeds import read_feeds
