@@ -7,7 +7,8 @@ answered as the model answers in some order. And however it went, the rows must 
 Two providers are booked by name, and for services: any of them who is free, both together, any of
 them in the one room that there is, and any of them for a class, whose seats parties share. Limits
 come and go: of a provider's or a service's visits in a day, and of what the one customer who signs
-in may have. An administrator books, holds and moves what is not on offer, off the grid and outside
+in may have. Private calendars say, by pushes and as feeds, when the providers and the room are busy
+elsewhere. An administrator books, holds and moves what is not on offer, off the grid and outside
 of hours too, by setting rules aside.
 """
 
@@ -30,9 +31,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from app.busy_feeds.read import ReadFeed, read_feed
 from app.core.appointment import Appointment, AppointmentStatus, ManageLink
+from app.core.busy import BusySource, BusyTimes
+from app.core.events import PROGRAM
 from app.core.hours import WeeklyRange
-from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId, ResourceId, ServiceId
+from app.core.ids import (
+    AppointmentId,
+    HoldId,
+    OrganizationId,
+    ProviderId,
+    ResourceId,
+    ServiceId,
+    SubjectId,
+)
 from app.core.limits import BookingLimit, LimitPeriod
 from app.core.money import LateCancellation, Money
 from app.core.needs import Needs, ResourceGroup
@@ -41,11 +53,13 @@ from app.core.provider import Provider, Service
 from app.core.refusals import NotCancellable, NotReschedulable, VersionConflict
 from app.core.resource import Resource
 from app.core.rules import ServiceRules
-from app.core.validation import ContactForm, PolicyForm, ProviderForm
+from app.core.validation import BusyForm, ContactForm, PolicyForm, ProviderForm
 from app.core.viewer import Role, Viewer
+from app.core.zones import minute_of
 from app.identity.manage import ManageClaims
 from app.process.wiring import open_resources
 from app.settings import Settings
+from app.store.busy import busy_source_by_name
 from app.store.needs import replace_needs
 from app.store.pool import transaction
 from app.store.resources import insert_resource
@@ -65,12 +79,17 @@ from app.usecases.booking.hold_slot import (
     sweep_expired_holds,
 )
 from app.usecases.booking.reschedule_appointment import MoveForm, reschedule_appointment
+from app.usecases.busy.add_feed import add_busy_feed
+from app.usecases.busy.push import set_busy_times
+from app.usecases.busy.replace import replace_busy
+from app.usecases.events.publish import publish
 from app.usecases.listing.list_availability import (
     FreeTimes,
     SlotQuestion,
     list_availability,
 )
 from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services
+from app.usecases.practice.edit_hours import Owner
 from app.usecases.practice.edit_organization import change_organization
 from app.usecases.practice.edit_provider import change_provider, create_provider
 from app.usecases.practice.edit_service import change_service
@@ -120,12 +139,14 @@ Takes: TypeAlias = "tuple[int | str, ...]"
 """Providers by number, the lead first, and then perhaps the room."""
 Ignored: TypeAlias = "frozenset[RuleSetAside]"
 NOTHING: Final[Ignored] = frozenset()
-HOURS, GRID, HORIZON, LIMITS = (
+HOURS, GRID, HORIZON, LIMITS, BUSY = (
     RuleSetAside.HOURS,
     RuleSetAside.GRID,
     RuleSetAside.HORIZON,
     RuleSetAside.LIMITS,
+    RuleSetAside.BUSY_ELSEWHERE,
 )
+Stretch: TypeAlias = "tuple[datetime, datetime]"
 
 
 @dataclass(slots=True)
@@ -188,6 +209,17 @@ class Model:
     most_open: dict[int, int | None] = field(default_factory=dict)
     """Of the customer's bookings of a service."""
     allows_overlap: bool = True
+    busy: dict[tuple[int | str, str], list[Stretch]] = field(default_factory=dict)
+    """What each source of a provider or the room says."""
+
+    def is_busy(self, subject: int | str, start: datetime) -> bool:
+        """Elsewhere, at some time of a visit that begins then."""
+        return any(
+            begin < start + VISIT + BUFFER and start < end
+            for (of, _), stretches in self.busy.items()
+            for begin, end in stretches
+            if of == subject
+        )
 
     def stands(self, hold: Holding) -> bool:
         return not hold.ended and self.now < hold.expires
@@ -297,6 +329,7 @@ class Model:
         for takes in possible.get(wish, [(wish,)]):
             if (
                 all(self.is_free(each, start, without=without) for each in takes)
+                and (BUSY in ignored or not any(self.is_busy(each, start) for each in takes))
                 and all(may_count(each, service=None) for each in takes if isinstance(each, int))
                 and (service is None or may_count(int(takes[0]), service=service))
             ):
@@ -354,10 +387,16 @@ class World:
     organization_id: OrganizationId
     providers: Sequence[ProviderId]
     services: Mapping[int, ServiceId]
+    room: ResourceId
     ids: Mapping[object, UUID]
 
     def provider(self, wish: int) -> ProviderId | None:
         return self.providers[wish] if wish < PROVIDERS else None
+
+    def owner(self, subject: int | str) -> Owner:
+        if isinstance(subject, int):
+            return Owner(provider_id=self.providers[subject])
+        return Owner(resource_id=self.room)
 
     def numbers(self, providers: Sequence[ProviderId]) -> tuple[int, ...]:
         return tuple(self.providers.index(each) for each in providers)
@@ -744,6 +783,94 @@ class LimitOverlap:
         return Outcome("Organization")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushBusy:
+    """A source replaces what it says about a window."""
+
+    subject: int | str
+    source: str
+    window: Stretch
+    busy: tuple[Stretch, ...]
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        first, until = self.window
+        form = BusyForm(source=self.source, first=first, until=until, busy=self.busy)
+        owner = world.owner(self.subject)
+        return Outcome(
+            type(await set_busy_times(resources, world.viewer("admin"), owner, form)).__name__
+        )
+
+    def say(self, model: Model) -> Outcome:
+        first, until = self.window
+        before = model.busy.get((self.subject, self.source), [])
+        kept = [
+            (begin, end)
+            for was_from, was_until in before
+            for begin, end in ((was_from, min(was_until, first)), (max(was_from, until), was_until))
+            if begin < end
+        ]
+        model.busy[self.subject, self.source] = [*kept, *self.busy]
+        return Outcome("BusySource")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadCalendar:
+    """A feed has this to say now: times, whole days in no zone, and what makes nobody busy."""
+
+    subject: int | str
+    days: tuple[datetime, ...]
+    times: tuple[Stretch, ...]
+    transparent: tuple[Stretch, ...]
+    now: datetime
+
+    def calendar(self) -> bytes:
+        dated = [
+            f"DTSTART;VALUE=DATE:{day:%Y%m%d}\r\nDTEND;VALUE=DATE:{day + DAY:%Y%m%d}"
+            for day in self.days
+        ]
+        timed = [
+            f"DTSTART:{begin:%Y%m%dT%H%M%SZ}\r\nDTEND:{end:%Y%m%dT%H%M%SZ}"
+            for begin, end in self.times
+        ]
+        transparent = [
+            f"DTSTART:{begin:%Y%m%dT%H%M%SZ}\r\nDTEND:{end:%Y%m%dT%H%M%SZ}\r\nTRANSP:TRANSPARENT"
+            for begin, end in self.transparent
+        ]
+        events = "".join(
+            f"BEGIN:VEVENT\r\nUID:{number}\r\n{lines}\r\nEND:VEVENT\r\n"
+            for number, lines in enumerate((*dated, *timed, *transparent))
+        )
+        return f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{events}END:VCALENDAR\r\n".encode()
+
+    async def do(self, resources: Resources, world: World) -> Outcome:
+        owner, admin = world.owner(self.subject), world.viewer("admin")
+        subject_id: SubjectId = owner.provider_id or world.room
+        source = await busy_source_by_name(
+            resources.pool, world.organization_id, subject_id, "calendar"
+        )
+        if source is None:
+            url = "https://calendar.example.com/private.ics"
+            added = await add_busy_feed(resources, admin, owner, name="calendar", url=url)
+            assert isinstance(added, BusySource)
+            source = added
+        window = minute_of(self.now - 2 * DAY), minute_of(self.now + 9 * DAY)
+        found = read_feed(self.calendar(), first=window[0], last=window[1])
+        assert isinstance(found, ReadFeed)
+        said = BusyTimes(window=window, times=found.busy.instants, readings=found.busy.floating)
+        async with transaction(resources.pool) as tx:
+            changes = await replace_busy(
+                resources, tx, world.organization_id, source, said, author=PROGRAM
+            )
+        assert isinstance(changes, tuple)
+        await publish(resources, *changes)
+        return Outcome("read")
+
+    def say(self, model: Model) -> Outcome:
+        days = [(day, day + DAY) for day in self.days]
+        model.busy[self.subject, "calendar"] = [*days, *self.times]
+        return Outcome("read")
+
+
 @dataclass(frozen=True, slots=True)
 class CompleteWhatEnded:
     """What the worker does every minute."""
@@ -786,6 +913,8 @@ KINDS: Final = (
     "release",
     *CHANGES,
     "limit",
+    "busy",
+    "busy",
     "completion",
     "sweep",
 )
@@ -819,6 +948,8 @@ class Draft:
             return Sweep()
         if self.kind == "limit":
             return self._limit()
+        if self.kind == "busy":
+            return self._busy(model)
         if self.kind in {"book", "hold"}:
             return self._take(model, label)
         things = [*(model.holds if self.kind in {"book held", "release"} else model.visits)]
@@ -831,6 +962,32 @@ class Draft:
         if self.which < WISHES + len(SERVICES):
             return LimitOpen(of=SERVICES[self.which - WISHES], most=most)
         return LimitOverlap(is_allowed=most in {None, 3})
+
+    def _busy(self, model: Model) -> Deed:
+        """Times of a day, the day, or nothing any more; of two pushing sources, or a calendar."""
+        subject = (0, 1, ROOM)[self.which % 3]
+        start = start_of(model.now, self.start) + self.shift
+        midnight = start.replace(hour=0, minute=0)
+        half_an_hour, long = (start, start + STEP), (start + 2 * STEP, start + 5 * STEP)
+        busy = {0: [], FEE - 1: [half_an_hour], FEE: [half_an_hour, long], FEE + 1: [long]}
+        if self.which >= 9:
+            return ReadCalendar(
+                subject=subject,
+                days=(midnight,) if self.elsewhere else (),
+                times=tuple(busy[self.accept]),
+                transparent=((midnight, midnight + DAY),) if self.version is None else (),
+                now=model.now,
+            )
+        window = (start - STEP, start + 6 * STEP) if self.seats > 1 else (midnight, midnight + DAY)
+        inside = [(max(begin, window[0]), min(end, window[1])) for begin, end in busy[self.accept]]
+        return PushBusy(
+            subject=subject,
+            source="phone" if self.caller == "guest" else "team",
+            window=window,
+            busy=(window,)
+            if self.elsewhere
+            else tuple(each for each in inside if each[0] < each[1]),
+        )
 
     def _take(self, model: Model, label: str) -> Deed:
         wish, start = self.which % WISHES, start_of(model.now, self.start) + self.shift
@@ -1026,7 +1183,13 @@ async def a_new_world(resources: Resources) -> World:
             )
             await insert_service(tx, organization.id, service, NOW)
             await replace_needs(tx, organization.id, service_id, needs[wish])
-    return World(organization_id=organization.id, providers=providers, services=services, ids={})
+    return World(
+        organization_id=organization.id,
+        providers=providers,
+        services=services,
+        room=room.id,
+        ids={},
+    )
 
 
 class Lives(RuleBasedStateMachine):
@@ -1112,6 +1275,10 @@ class Lives(RuleBasedStateMachine):
 
     @rule(draft=drafts(*CHANGES))
     def change_something(self, draft: Draft) -> None:
+        self.attempt(draft)
+
+    @rule(draft=drafts("busy"))
+    def be_busy_elsewhere(self, draft: Draft) -> None:
         self.attempt(draft)
 
     @rule(draft=drafts("limit", "completion", "sweep"))

@@ -510,6 +510,20 @@ def test_an_instance_is_cancelled_or_made_free() -> None:
         ]
 
 
+def test_an_instance_that_is_left_out_and_also_moved_counts_where_it_was_moved_to() -> None:
+    """Android's calendars leave out what they move. Others may mean that it is gone: nobody is
+    booked at what may be taken.
+    """
+    series = event(
+        "DTSTART:20260301T090000Z",
+        "DURATION:PT1H",
+        "RRULE:FREQ=DAILY;COUNT=2",
+        "EXDATE:20260302T090000Z",
+    )
+    moved = event("RECURRENCE-ID:20260302T090000Z", "DTSTART:20260304T120000Z", "DURATION:PT1H")
+    assert instants(ics(series, moved)) == ["2026-03-01T09:00/10:00", "2026-03-04T12:00/13:00"]
+
+
 def test_an_instance_is_moved_into_the_window_and_out_of_it() -> None:
     """The window is of the 24th only."""
     window = {"first": "2026-03-24T00:00", "last": "2026-03-25T00:00"}
