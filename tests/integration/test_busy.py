@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import pytest
 
+from app.core.busy import BusyTimes
+from app.core.events import PROGRAM
 from app.core.ids import ProviderId
+from app.core.zones import minute_of
+from app.store.busy import busy_source_by_name
 from app.store.locks import lock_rules
 from app.store.pool import transaction
+from app.usecases.busy.replace import replace_busy
 from app.usecases.upkeep import purge
 from tests.builders import (
     REFUSALS,
@@ -174,6 +179,24 @@ async def test_the_same_push_once_more_writes_nothing_and_waits_for_nobody(api: 
             await busy(api, ada, times=[*reversed(times)])
     after = await api.rows(pieces, api.organization.id), await api.rows(events, api.organization.id)
     assert after == before
+
+
+async def test_the_retry_of_a_push_publishes_what_its_first_process_did_not(api: Api) -> None:
+    """That one died between its commit and its answer."""
+    ada = await an_hourly_provider(api)
+    await busy(api, ada, times=[])
+    assert await listed(api, ada, TUESDAY) == utc(TUESDAY, "09:00", "10:00", "11:00", "12:00")
+    async with transaction(api.resources.pool) as tx:
+        provider_id = ProviderId(key_in(ada["id"]))
+        source = await busy_source_by_name(tx, api.organization.id, provider_id, "Phone")
+        assert source is not None
+        nine, noon = (
+            minute_of(datetime.fromisoformat(f"{TUESDAY}T{at}Z")) for at in ("09:00", "12:00")
+        )
+        times = BusyTimes(window=(nine, noon), times=[(nine, noon)])
+        await replace_busy(api.resources, tx, api.organization.id, source, times, author=PROGRAM)
+    await busy(api, ada, times=[at(TUESDAY, "09:00", "12:00")])
+    assert await listed(api, ada, TUESDAY) == utc(TUESDAY, "12:00")
 
 
 async def test_parts_of_minutes_are_busy_minutes(api: Api) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from app.core.busy import MOST_SOURCES, BusySource
+from app.core.changes import RulesChanged
 from app.core.ids import BusySourceId
 from app.core.refusals import InvalidInput, NotAllowed, NotFound
 from app.core.sentences import say
@@ -33,7 +34,8 @@ async def set_busy_times(
     resources: Resources, viewer: Viewer, owner: Owner, form: BusyForm
 ) -> BusySource | InvalidInput | NotAllowed | NotFound:
     """Replace what a source says about a window; a source with a new name is made. The same push
-    once more changes nothing.
+    once more writes nothing, and is published all the same: it may be the retry of one whose
+    process died before it published.
     """
     valid = valid_busy(form)
     if isinstance(valid, InvalidInput):
@@ -50,7 +52,8 @@ async def set_busy_times(
         )
         if isinstance(changes, InvalidInput | NotFound):
             return changes
-    await publish(resources, *changes)
+    retried = RulesChanged(organization_id=viewer.organization_id, ids=(source.subject_id,))
+    await publish(resources, *(changes or (retried,)))
     return source
 
 
