@@ -11,11 +11,10 @@ import socket
 import ssl
 import zlib
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeAlias
 from urllib.parse import urljoin
@@ -43,8 +42,16 @@ _MOST_REDIRECTS: Final = 5
 _MOST_ADDRESSES: Final = 4
 """Of one name that are tried, one after the other; each has its share of the time to connect."""
 
-_RESOLVING_THREADS: Final = 64
-"""The system's resolver blocks its thread for half a minute where a name server is silent."""
+_RESOLVING_THREADS: Final = 32
+_SILENT_THREADS: Final = 4
+"""For each purpose: the system's resolver blocks its thread for half a minute where a name server
+is silent. Names whose servers were silent last time have threads of their own, so that however many
+there are, other names don't wait for them.
+"""
+
+_SILENT_SECONDS: Final = 600.0
+_MOST_SILENT: Final = 10_000
+"""For how long a name counts as silent, and how many names."""
 
 _KEPT_CONNECTIONS: Final = 100
 _KEPT_SECONDS: Final = 30.0
@@ -53,10 +60,18 @@ _ANY_ZLIB: Final = 32 + zlib.MAX_WBITS
 """Finds out whether the data is in gzip's or in zlib's format."""
 
 
+class Purpose(StrEnum):
+    """What requests are for. Names are resolved for each in threads of its own."""
+
+    WEBHOOK = "webhook"
+    FEED = "feed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one request, redirects included."""
 
+    purpose: Purpose
     connect_seconds: float
     """For resolving the name and connecting, and again for the TLS handshake."""
     first_byte_seconds: float
@@ -67,10 +82,18 @@ class Limits:
 
 
 WEBHOOK_LIMITS: Final = Limits(
-    connect_seconds=5.0, first_byte_seconds=10.0, whole_seconds=15.0, most_bytes=64 * 1024
+    purpose=Purpose.WEBHOOK,
+    connect_seconds=5.0,
+    first_byte_seconds=10.0,
+    whole_seconds=15.0,
+    most_bytes=64 * 1024,
 )
 FEED_LIMITS: Final = Limits(
-    connect_seconds=5.0, first_byte_seconds=10.0, whole_seconds=20.0, most_bytes=5_000_000
+    purpose=Purpose.FEED,
+    connect_seconds=5.0,
+    first_byte_seconds=10.0,
+    whole_seconds=20.0,
+    most_bytes=5_000_000,
 )
 
 
@@ -106,8 +129,10 @@ class Unanswered:
 _Origin: TypeAlias = tuple[str, str, int]
 """Scheme, host and port."""
 
-Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The IP addresses of a name; none where the name has none. Raises OSError where DNS fails."""
+Resolve: TypeAlias = Callable[[str, int], Sequence[str]]
+"""The IP addresses of a name; none where the name has none. Raises OSError where DNS fails. It runs
+in a thread, and may block that.
+"""
 
 _NOT_PUBLIC: Final = Unanswered(
     reason=Reason.REFUSED, problem="The host has no address that may be called."
@@ -171,8 +196,8 @@ class Outgoing:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.networks: Final = Networks(tuple(networks))
-        self._resolver = ThreadPoolExecutor(_RESOLVING_THREADS, thread_name_prefix="resolve")
-        self._resolve = self._ask_system if resolve is None else resolve
+        look_up = _ask_system if resolve is None else resolve
+        self._resolvers: Final = {purpose: _Resolver(look_up, purpose) for purpose in Purpose}
         self._tls = tls
         self._kept: deque[tuple[_Origin, httpcore.AsyncHTTPConnection]] = deque()
 
@@ -214,7 +239,8 @@ class Outgoing:
         """Closes the kept connections. Names that are still being resolved are not waited for."""
         while self._kept:
             await self._kept.pop()[1].aclose()
-        self._resolver.shutdown(wait=False, cancel_futures=True)
+        for resolver in self._resolvers.values():
+            resolver.close()
 
     async def _request(
         self,
@@ -234,7 +260,7 @@ class Outgoing:
             content=body,
             extensions={"timeout": _timeouts(limits)},
         )
-        connection = await self._take(target)
+        connection = await self._take(target, limits.purpose)
         try:
             return await _exchange(connection, request, limits)
         except _NotAllowedError:
@@ -246,7 +272,7 @@ class Outgoing:
         finally:
             await self._keep(target, connection)
 
-    async def _take(self, target: Target) -> httpcore.AsyncHTTPConnection:
+    async def _take(self, target: Target, purpose: Purpose) -> httpcore.AsyncHTTPConnection:
         """A kept connection to this host, the one that was used last, or a new one. The library's
         pool looks at all of its connections, several times for each request.
         """
@@ -270,7 +296,7 @@ class Outgoing:
             _httpcore_url(target).origin,
             ssl_context=self._tls,
             keepalive_expiry=_KEPT_SECONDS,
-            network_backend=_JudgingBackend(self._resolve, judge),
+            network_backend=_JudgingBackend(self._resolvers[purpose], judge),
         )
 
     async def _keep(self, target: Target, connection: httpcore.AsyncHTTPConnection) -> None:
@@ -282,15 +308,50 @@ class Outgoing:
         if len(self._kept) > _KEPT_CONNECTIONS:
             await self._kept.popleft()[1].aclose()
 
-    async def _ask_system(self, host: str, port: int) -> Sequence[str]:
-        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+
+def _ask_system(host: str, port: int) -> Sequence[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in {socket.EAI_NONAME, socket.EAI_NODATA}:
+            return ()
+        raise
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class _Resolver:
+    """Resolves the names of one purpose, so that silent name servers keep nothing else waiting."""
+
+    def __init__(self, look_up: Resolve, purpose: Purpose) -> None:
+        self._look_up = look_up
+        self._usual = ThreadPoolExecutor(_RESOLVING_THREADS, f"resolve-{purpose}")
+        self._slow = ThreadPoolExecutor(_SILENT_THREADS, f"resolve-silent-{purpose}")
+        self._silent: dict[str, float] = {}
+        """Until when each name counts as silent, in the loop's time."""
+
+    async def resolve(self, host: str, port: int, ends_at: float) -> Sequence[str]:
+        """Raises `TimeoutError`, and what the look-up raises. A look-up that has not begun by then
+        never does.
+        """
+        loop = asyncio.get_running_loop()
+        is_silent = self._silent.get(host, 0.0) > loop.time()
+        threads = self._slow if is_silent else self._usual
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._resolver, look_up)
-        except socket.gaierror as error:
-            if error.errno in {socket.EAI_NONAME, socket.EAI_NODATA}:
-                return ()
+            async with asyncio.timeout_at(ends_at):
+                found = await loop.run_in_executor(threads, self._look_up, host, port)
+        except TimeoutError:
+            self._silent.pop(host, None)
+            self._silent[host] = loop.time() + _SILENT_SECONDS
+            if len(self._silent) > _MOST_SILENT:
+                del self._silent[next(iter(self._silent))]
             raise
-        return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+        self._silent.pop(host, None)
+        return found
+
+    def close(self) -> None:
+        """Look-ups that run are not waited for."""
+        for threads in (self._usual, self._slow):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _NotAllowedError(Exception):
@@ -300,8 +361,8 @@ class _NotAllowedError(Exception):
 class _JudgingBackend(AnyIOBackend):
     """Resolves a name once, judges all of its addresses, and connects to those."""
 
-    def __init__(self, resolve: Resolve, may_reach: Callable[[Address], bool]) -> None:
-        self._resolve = resolve
+    def __init__(self, resolver: _Resolver, may_reach: Callable[[Address], bool]) -> None:
+        self._resolver = resolver
         self._may_reach = may_reach
 
     async def connect_tcp(
@@ -338,8 +399,7 @@ class _JudgingBackend(AnyIOBackend):
         if literal is not None:
             return (literal,)
         try:
-            async with asyncio.timeout_at(ends_at):
-                texts = await self._resolve(host, port)
+            texts = await self._resolver.resolve(host, port, ends_at)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout from error
         except OSError as error:

@@ -6,9 +6,10 @@ import asyncio
 import gzip
 import socket
 import ssl
+import threading
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_network
@@ -16,14 +17,20 @@ from pathlib import Path
 
 import pytest
 
-from app.outgoing.client import FEED_LIMITS, Answer, Limits, Outgoing, Reason, Unanswered
+from app.outgoing.client import FEED_LIMITS, Answer, Limits, Outgoing, Purpose, Reason, Unanswered
 from tests.unit.outgoing.servers import Server, Talk, answer, certified, redirect, served, silent
 
 AUTHORITIES = ssl.create_default_context()
 
 HERE = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
-SHORT = Limits(connect_seconds=0.2, first_byte_seconds=0.2, whole_seconds=0.5, most_bytes=1_000)
+SHORT = Limits(
+    purpose=Purpose.FEED,
+    connect_seconds=0.2,
+    first_byte_seconds=0.2,
+    whole_seconds=0.5,
+    most_bytes=1_000,
+)
 PATIENT = replace(FEED_LIMITS, connect_seconds=60, first_byte_seconds=60, whole_seconds=120)
 
 
@@ -136,22 +143,57 @@ async def test_a_tls_handshake_that_never_comes_is_late() -> None:
         assert got.reason is Reason.LATE
 
 
-async def test_a_name_server_that_is_silent_is_late() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
-        await asyncio.Event().wait()
-        return ()
+@asynccontextmanager
+async def with_silent_names() -> AsyncIterator[Outgoing]:
+    """A client for which names that begin with "silent" are never resolved, and others lead here."""
+    is_over = threading.Event()
+
+    def resolve(host: str, port: int) -> Sequence[str]:
+        if host.startswith("silent"):
+            is_over.wait()
+        return ("127.0.0.1",)
 
     outgoing = Outgoing(HERE, resolve=resolve, tls=AUTHORITIES)
     try:
-        got = await outgoing.get("https://feeds.example/", headers={}, limits=SHORT)
-        assert isinstance(got, Unanswered)
-        assert got.reason is Reason.LATE
+        yield outgoing
     finally:
+        is_over.set()
         await outgoing.close()
 
 
+async def late(outgoing: Outgoing, names: Iterable[str]) -> None:
+    """All of these names are asked for at once, in vain."""
+    urls = [f"https://{name}.example/" for name in names]
+    for got in await asyncio.gather(*(outgoing.get(url, headers={}, limits=SHORT) for url in urls)):
+        assert isinstance(got, Unanswered)
+        assert got.reason is Reason.LATE
+
+
+async def test_a_name_server_that_is_silent_is_late() -> None:
+    async with with_silent_names() as outgoing:
+        await late(outgoing, ["silent"])
+
+
+async def test_silent_name_servers_of_feeds_keep_no_webhook_waiting() -> None:
+    async with with_silent_names() as outgoing, served(answer(b"here")) as server:
+        await late(outgoing, [f"silent-{number}" for number in range(80)])
+        url = f"http://hooks.example:{server.port}/"
+        limits = replace(PATIENT, purpose=Purpose.WEBHOOK)
+        got = await outgoing.post(url, headers={}, body=b"event", limits=limits)
+        assert body_of(got) == b"here"
+
+
+async def test_names_that_were_silent_before_keep_no_other_waiting() -> None:
+    async with with_silent_names() as outgoing, served(answer(b"here")) as server:
+        few = [f"silent-{number}" for number in range(3)]
+        await late(outgoing, few)
+        await late(outgoing, few * 30)
+        url = f"http://feeds.example:{server.port}/"
+        assert body_of(await outgoing.get(url, headers={}, limits=PATIENT)) == b"here"
+
+
 async def test_the_next_address_of_a_name_is_tried() -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    def resolve(host: str, port: int) -> Sequence[str]:
         return ("::1", "127.0.0.3", "127.0.0.1")
 
     async with served(answer(b"here")) as server:
@@ -247,7 +289,7 @@ async def protected(folder: Path, name: str) -> AsyncIterator[tuple[Server, Outg
     asked: list[str] = []
     theirs.sni_callback = lambda _socket, sent, _context: asked.append(str(sent))
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    def resolve(host: str, port: int) -> Sequence[str]:
         return ("127.0.0.1",)
 
     async with served(answer(b"private"), tls=theirs) as server:

@@ -129,7 +129,7 @@ class Names:
         self._answers = list(answers)
         self.asked: list[str] = []
 
-    async def resolve(self, host: str, _port: int) -> Sequence[str]:
+    def resolve(self, host: str, _port: int) -> Sequence[str]:
         self.asked.append(host)
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
@@ -276,7 +276,7 @@ def test_public_addresses_may_be_called() -> None:
 async def test_no_odd_spelling_gets_around_the_check(host: str) -> None:
     asked: list[str] = []
 
-    async def resolve(name: str, port: int) -> Sequence[str]:
+    def resolve(name: str, port: int) -> Sequence[str]:
         asked.append(name)
         return ("127.0.0.1",)
 
