@@ -54,3 +54,6 @@ CRON_JOBS: Final[tuple[CronJob, ...]] = (
 
 MESSAGE_JOBS: Final = ("send_messages",)
 """The jobs that an appointment's change brings forward."""
+
+FEED_JOBS: Final = ("read_feeds",)
+"""The jobs that a new calendar feed brings forward."""

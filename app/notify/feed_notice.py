@@ -1,4 +1,6 @@
-"""The mail to a provider whose calendar feed can't be read, in their language."""
+"""The mail about a calendar feed that can't be read: to its provider, or to the administrators, in
+their language.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from app.notify.notices import notice
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from app.core.provider import Provider
+    from app.core.provider import Organization, Provider
     from app.notify.message import RenderedEmail
 
 _WORDS: Final = {
@@ -67,23 +69,88 @@ Problema: {problem}
 Compruebe la dirección del calendario. Si tiene una nueva, quite el calendario y vuelva a añadirlo.
 """,
 }
-"""The subject, then the paragraphs. The problem itself is in English."""
+"""To the provider. The subject, then the paragraphs. The problem itself is in English."""
+
+_TO_ADMINISTRATORS: Final = {
+    "en": """\
+The calendar “{feed}” of {of} can't be read
+
+Hello {name},
+
+The calendar “{feed}” of {of} could not be read since {since}. What it said last still counts: {of}
+can't be booked at those times. New entries and changes are not seen.
+
+Problem: {problem}
+
+Please check the address of the calendar. If it has a new one, remove the calendar and add it again.
+""",
+    "de": """\
+Der Kalender „{feed}“ von {of} kann nicht gelesen werden
+
+Guten Tag {name},
+
+der Kalender „{feed}“ von {of} konnte seit {since} nicht mehr gelesen werden. Was zuletzt darin
+stand, gilt weiter: Zu diesen Zeiten ist {of} nicht buchbar. Neue Einträge und Änderungen werden
+nicht gesehen.
+
+Problem: {problem}
+
+Bitte prüfen Sie die Adresse des Kalenders. Hat er eine neue, entfernen Sie ihn und fügen Sie ihn
+wieder hinzu.
+""",
+    "fr": """\
+Le calendrier « {feed} » de {of} ne peut pas être lu
+
+Bonjour {name},
+
+Le calendrier « {feed} » de {of} n’a pas pu être lu depuis {since}. Ce qu’il indiquait en dernier
+reste valable : {of} ne peut pas être réservé à ces heures. Les nouvelles entrées et les
+modifications ne sont pas vues.
+
+Problème : {problem}
+
+Veuillez vérifier l’adresse du calendrier. S’il en a une nouvelle, retirez le calendrier et
+ajoutez-le de nouveau.
+""",
+    "es": """\
+No se puede leer el calendario «{feed}» de {of}
+
+Hola, {name}:
+
+El calendario «{feed}» de {of} no se ha podido leer desde {since}. Lo último que decía sigue
+valiendo: no se puede reservar {of} a esas horas. Las entradas nuevas y los cambios no se ven.
+
+Problema: {problem}
+
+Compruebe la dirección del calendario. Si tiene una nueva, quite el calendario y vuelva a añadirlo.
+""",
+}
+"""About a provider or a resource, `of` this name."""
 
 
 def feed_notice(
-    *, provider: Provider, feed: str, since: datetime, problem: str, now: datetime
+    addressee: Provider | Organization,
+    *,
+    of: str | None,
+    time_zone: str,
+    feed: str,
+    since: datetime,
+    problem: str,
+    now: datetime,
 ) -> RenderedEmail:
-    """Since when is said in the provider's own time zone."""
-    speech = wording.negotiate(provider.locale)
+    """To the feed's own provider, or, with the name `of` its owner, to the administrators. Since
+    when is said in the owner's time zone.
+    """
+    speech = wording.negotiate(addressee.locale)
     values = {
         "feed": plain.one_line(feed),
-        "name": plain.one_line(provider.name),
-        "since": wording.moment(
-            since, now=now, zone=wording.zone_of(provider.time_zone), speech=speech
-        ),
+        "name": plain.one_line(addressee.name),
+        "of": plain.one_line(of or ""),
+        "since": wording.moment(since, now=now, zone=wording.zone_of(time_zone), speech=speech),
         "problem": plain.one_line(problem),
     }
-    template = _WORDS[speech.language].strip()
+    words = _WORDS if of is None else _TO_ADMINISTRATORS
+    template = words[speech.language].strip()
     subject, *paragraphs = (
         part.replace("\n", " ").format_map(values) for part in template.split("\n\n")
     )

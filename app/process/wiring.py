@@ -29,7 +29,7 @@ from app.identity.revocations import Revocations
 from app.identity.sealed import Seal
 from app.identity.unsubscribe import UnsubscribeTokens
 from app.jobs.queue import Waker
-from app.jobs.schedule import CRON_JOBS, MESSAGE_JOBS
+from app.jobs.schedule import CRON_JOBS, FEED_JOBS, MESSAGE_JOBS
 from app.live.feed import Feed, Sources
 from app.live.pace import Pace
 from app.notify.email import SmtpSettings, TlsMode
@@ -119,6 +119,7 @@ async def open_resources(
             hooks=Hooks(seal=Seal(keys), message=event_message, chance=random.random),
             outgoing=outgoing,
             feed_readers=feed_readers,
+            wake_feed_readers=partial(waker.wake, FEED_JOBS),
             test_clock=test_clock,
             rates=rates,
             booking_limits=BookingLimits(

@@ -43,7 +43,8 @@ class Resources:
     the hashes of idempotent requests. `accelerator` caches the computation of free times, `feed`
     publishes changes. `default_organization` is the slug of callers who name none. `messaging`
     sends messages to people, `hooks` events to webhooks. `outgoing` calls the addresses that
-    clients of the API configure, `feed_readers` read what calendars answer.
+    clients of the API configure, `feed_readers` read what calendars answer; `wake_feed_readers`
+    makes the worker check for due feeds now: it returns before that, and never raises.
     `test_clock` is the clock behind `clock` where it may be moved.
     """
 
@@ -66,6 +67,7 @@ class Resources:
     hooks: Hooks
     outgoing: Outgoing
     feed_readers: Readers
+    wake_feed_readers: Callable[[], None]
     test_clock: TestClock | None
     booking_limits: BookingLimits
     rates: Rates

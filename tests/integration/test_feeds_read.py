@@ -16,13 +16,18 @@ import pytest
 from app.busy_feeds.readers import Readers
 from app.core.busy import BusySource
 from app.core.ids import BusySourceId, ProviderId
+from app.core.viewer import Role, Viewer
+from app.jobs.schedule import CRON_JOBS, FEED_JOBS
 from app.notify.email import Begin, Letter
 from app.notify.outcome import Outcome, Sent, TemporaryFailure
 from app.notify.senders import Senders
 from app.settings import Settings
 from app.store.busy_feeds import insert_feed
 from app.store.pool import transaction
+from app.usecases.busy.add_feed import add_busy_feed
 from app.usecases.busy.read_feeds import read_feeds
+from app.usecases.practice.edit_hours import Owner
+from app.usecases.practice.edit_organization import change_organization
 from app.usecases.resources import Resources
 from app.usecases.upkeep.measure_lags import Feeds, measure_feeds
 from tests.builders import (
@@ -31,6 +36,7 @@ from tests.builders import (
     Api,
     Json,
     a_provider,
+    a_resource,
     book,
     key_in,
     listed,
@@ -365,6 +371,45 @@ async def test_a_provider_is_told_in_their_language(api: Api) -> None:
     (letter,) = post.letters
     assert letter.content.subject == "Ihr Kalender „Privat“ kann nicht gelesen werden"
     assert letter.content.language == "de"
+
+
+async def test_the_administrators_are_told_of_a_resource_and_of_who_has_no_address(
+    api: Api,
+) -> None:
+    await change_organization(
+        api.resources,
+        Viewer(organization_id=api.organization.id, role=Role.ADMIN),
+        {"email": "office@salon.example", "locale": "de"},
+    )
+    provider = await ada(api, email=None, name="Ada")
+    room = await a_resource(api, name="Raum 1")
+    post = Post()
+    async with served(answer(status="500 Oops")) as server:
+        await a_feed(api, provider, server.url, "Privat")
+        await a_feed(api, room, server.url, "Belegung")
+        for hours in (0, 25):
+            api.clock.set(NOW + timedelta(hours=hours))
+            await read_feeds(mailing(api, post))
+    assert {(letter.to_address, letter.content.subject) for letter in post.letters} == {
+        ("office@salon.example", "Der Kalender „Privat“ von Ada kann nicht gelesen werden"),
+        ("office@salon.example", "Der Kalender „Belegung“ von Raum 1 kann nicht gelesen werden"),
+    }
+    assert "ist Raum 1 nicht buchbar" in "".join(letter.content.text for letter in post.letters)
+
+
+async def test_a_new_feed_is_read_at_once(api: Api) -> None:
+    """Its mutation wakes the worker, by the name of a job that it has."""
+    provider = ProviderId(key_in((await ada(api))["id"]))
+    woken: list[str] = []
+    resources = replace(api.resources, wake_feed_readers=lambda: woken.extend(FEED_JOBS))
+    viewer = Viewer(organization_id=api.organization.id, role=Role.ADMIN)
+    url = "https://calendar.example.com/private.ics"
+    added = await add_busy_feed(
+        resources, viewer, Owner(provider_id=provider), name="Private", url=url
+    )
+    assert isinstance(added, BusySource)
+    assert woken == ["read_feeds"]
+    assert set(woken) <= {job.name for job in CRON_JOBS}
 
 
 async def test_without_an_address_nobody_is_told(api: Api) -> None:

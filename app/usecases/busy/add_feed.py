@@ -31,8 +31,8 @@ _SUBSCRIPTION: Final = re.compile(r"^webcals?://", re.IGNORECASE)
 async def add_busy_feed(
     resources: Resources, viewer: Viewer, owner: Owner, *, name: str, url: str
 ) -> BusySource | InvalidInput | NotAllowed | NotFound:
-    """The worker reads it within a minute, and every quarter of an hour from then on. What its name
-    leads to is judged whenever it is read.
+    """The worker reads it at once, and every quarter of an hour from then on. What its name leads
+    to is judged whenever it is read.
     """
     valid_name = valid_source_name("name", name)
     if isinstance(valid_name, InvalidInput):
@@ -62,4 +62,5 @@ async def add_busy_feed(
         await insert_feed(tx, viewer.organization_id, source, resources.clock())
         record_edit(resources, tx, viewer, owner_changed(found))
     await publish(resources, PracticeChanged(organization_id=viewer.organization_id))
+    resources.wake_feed_readers()
     return source
