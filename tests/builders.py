@@ -174,11 +174,12 @@ class Api(Tenant):
 
 
 async def an_organization(resources: Resources) -> Organization:
-    """A new organization, with nothing in it."""
+    """A new organization, with nothing in it, and nothing in its log of events."""
     organization = await create_organization(
         resources, slug=f"practice-{next(_numbers)}", name="A Practice"
     )
     assert isinstance(organization, Organization), organization
+    await resources.pool.execute("DELETE FROM event WHERE organization_id = $1", [organization.id])
     return organization
 
 

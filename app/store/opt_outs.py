@@ -67,11 +67,12 @@ async def opted_out(
 
 async def opt_out(
     on: Executor, organization_id: OrganizationId, address: Address, opted_out_at: datetime
-) -> None:
-    """From now on, no message is sent to it."""
-    await _INSERT.exec(
+) -> bool:
+    """From now on, no message is sent to it; False where none was before."""
+    added = await _INSERT.exec(
         on, organization_id, address[0], _digest(organization_id, address), opted_out_at
     )
+    return added == 1
 
 
 async def opt_in(

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.core.events import PROGRAM
+from app.core.provider import Organization
+from app.core.refusals import InvalidInput
 from app.store.events import START_OF_EVENTS
+from app.usecases.events.record import organization_changed
+from app.usecases.practice.create_organization import create_organization
 from tests.builders import Api, Json
 from tests.integration.security_world import SCHEMA, World, a_world
 from tests.integration.test_events import read, settled
@@ -98,3 +103,15 @@ async def events_of(api: Api, field: str, values: Json) -> str:
     assert len({each.cursor.transaction_id for each in after}) <= 1
     assert {each.author.subject for each in after} <= {"an-admin"}
     return " ".join(each.happening.type for each in after)
+
+
+async def test_an_organization_begins_with_its_own_event(api: Api) -> None:
+    pool = api.resources.pool
+    made = await create_organization(api.resources, slug="first-event", name="A Practice")
+    assert isinstance(made, Organization)
+    await settled(pool)
+    (event,) = await read(pool, made.id)
+    assert event.happening == organization_changed(made.id)
+    assert event.author == PROGRAM
+    refused = await create_organization(api.resources, slug="first-event", name="Another")
+    assert isinstance(refused, InvalidInput)

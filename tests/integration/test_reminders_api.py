@@ -381,6 +381,12 @@ async def test_an_opt_out_holds_for_the_address_in_its_organization_until_it_is_
     assert done.status_code == 200
     assert "<form" not in done.text
     assert (await post.api.http.post(path)).status_code == 200, "twice is as good as once"
+    happened = await post.api.rows(
+        "SELECT actor FROM event WHERE type = 'CUSTOMER_CHANGED' AND organization_id = $1 "
+        "ORDER BY transaction_id",
+        post.api.organization.id,
+    )
+    assert [each["actor"] for each in happened[1:]] == ["GUEST"], "after the record was made"
 
     await an_appointment(
         post.api, ada, "2026-01-14T14:00Z", customer={"name": "Grace again", "email": GRACE.upper()}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from app.core.events import Author
+from app.core.lifecycle import Actor
 from app.core.messages import Channel, Recipient
 from app.store.messages import message_by_id
 from app.store.opt_outs import opt_in, opt_out
 from app.store.pool import transaction
+from app.usecases.events.record import customer_changed, provider_changed, record_events
 from app.usecases.messages.compose_messages import load_subjects
 
 if TYPE_CHECKING:
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
     from app.core.ids import OrganizationId
     from app.store.pool import Transaction
     from app.usecases.resources import Resources
+
+
+_CLICKED: Final = Author(actor=Actor.GUEST)
+"""Links in messages are followed without a token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,7 @@ async def unsubscribe(resources: Resources, token: str, *, confirmed: bool) -> O
         message = await message_by_id(tx, organization_id, message_id)
         if message is None:
             return None
+        to_customer = message.recipient is Recipient.CUSTOMER
         subject = (await load_subjects(tx, organization_id, [message.appointment_id]))[
             message.appointment_id
         ]
@@ -48,8 +56,14 @@ async def unsubscribe(resources: Resources, token: str, *, confirmed: bool) -> O
         address = reach.address(message.channel)
         # an erased customer has none, and gets nothing anyway
         if address is not None and confirmed:
-            await opt_out(tx, organization_id, (message.channel, address), resources.clock())
-    to_customer = message.recipient is Recipient.CUSTOMER
+            now = resources.clock()
+            if await opt_out(tx, organization_id, (message.channel, address), now):
+                changed = (
+                    customer_changed(subject.appointment.customer_id)
+                    if to_customer
+                    else provider_changed(subject.provider(message.provider_id).id)
+                )
+                record_events(resources, tx, organization_id, [changed], author=_CLICKED, now=now)
     provider = subject.provider(message.provider_id)
     locale = subject.appointment.contact.locale if to_customer else provider.locale
     return OptedOut(organization_name=subject.organization.name, locale=locale)
