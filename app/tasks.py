@@ -7,14 +7,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
-from typing import Final
+from typing import Any, Final
 
 _log: Final = logging.getLogger(__name__)
 
 _CANCEL_AGAIN_SECONDS: Final = 0.1
 
 
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancels them until they have ended: Python 3.11's `wait_for`, in the Redis client, may
     swallow a cancellation.
     """

@@ -1275,6 +1275,8 @@ CREATE INDEX idempotency_key_by_hold ON public.idempotency_key USING btree (orga
 
 CREATE INDEX message_outbox_due ON public.message_outbox USING btree (due_at);
 
+CREATE INDEX message_outbox_news ON public.message_outbox USING btree (due_at) WHERE (kind !~~ '%BEFORE%'::text);
+
 CREATE INDEX network_tally_by_day ON public.network_tally USING btree (day);
 
 CREATE INDEX provider_by_name ON public.provider USING btree (organization_id, name_sort, id);
@@ -1284,6 +1286,8 @@ CREATE INDEX reminder_log_by_age ON public.reminder_log USING btree (created_at)
 CREATE INDEX reminder_log_by_appointment ON public.reminder_log USING btree (organization_id, appointment_id, due_at, id);
 
 CREATE INDEX reminder_log_by_destination ON public.reminder_log USING btree (organization_id, destination, created_at) WHERE ((destination IS NOT NULL) AND (status <> 'SKIPPED'::text));
+
+CREATE INDEX reminder_log_news_waiting ON public.reminder_log USING btree (lease_until) WHERE ((status = 'PENDING'::text) AND (kind !~~ '%BEFORE%'::text));
 
 CREATE UNIQUE INDEX reminder_log_once ON public.reminder_log USING btree (organization_id, appointment_id, time_version, kind, recipient, channel) WHERE (NOT is_resend);
 

@@ -12,9 +12,10 @@ from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from app.batches import Batches
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.zones import day_number
-from app.free_times.batches import Batches, OwnConnection, writes_of
+from app.free_times.batches import OwnConnection, writes_of
 from app.free_times.keys import (
     DAY_LIFETIME_MS,
     NEW_STAMP_LIFETIME_SECONDS,

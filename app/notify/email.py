@@ -21,6 +21,7 @@ from email.header import Header
 from email.headerregistry import Address
 from email.utils import format_datetime
 from enum import StrEnum
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 from uuid import uuid4
 
@@ -41,6 +42,9 @@ from app.notify.outcome import (
 # min.
 _TRUSTED_IDLE_SECONDS: Final = 10.0
 _QUIT_SECONDS: Final = 2.0
+# "Service not available" (RFC 5321) and "concurrent connections limit exceeded" (Microsoft 365)
+_TOO_MANY: Final = frozenset({421, 432})
+_FEWER_SECONDS: Final = 60.0
 _PERMANENT: Final = range(500, 600)
 # "Authentication required" (RFC 4954) and its kin speak of our settings, whatever command they
 # answer.
@@ -73,7 +77,7 @@ class SmtpSettings:
     password: str | None = field(default=None, repr=False)
     from_address: str
     timeout_seconds: float = 30.0
-    max_connections: int = 4
+    max_connections: int = 8
     tls_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
@@ -270,6 +274,10 @@ class _Progress:
         return Unknown(detail=detail) if self.is_handing_over else TemporaryFailure(detail=detail)
 
 
+class _FewerConnections(Exception):  # noqa: N818  no failure: the letter waits
+    """The server refuses one more connection, and serves others of ours."""
+
+
 class SmtpSender:
     """Sends letters over a few kept connections. Any number of tasks may use one; it belongs to one
     event loop.
@@ -280,6 +288,7 @@ class SmtpSender:
         self._context = settings.tls_context or ssl.create_default_context()
         self._slots = asyncio.Semaphore(settings.max_connections)
         self._idle: list[_Connection] = []
+        self._in_use = 0
         self._closed = False
 
     async def send(self, begin: Begin) -> Outcome | None:
@@ -290,20 +299,35 @@ class SmtpSender:
         fails before the message is on its way is temporary: 4xx, the network, and what concerns our
         own settings (greeting, TLS, authentication, sender), which an operator will mend while the
         letter waits. An answer that is lost after that leaves the outcome unknown.
+
+        A server that refuses one more connection while others are open gets fewer for a minute, and
+        the letter waits for one of these.
         """
-        progress = _Progress()
-        async with self._slots:
+        while True:
+            await self._slots.acquire()
+            release: Callable[[], object] = self._slots.release
             try:
-                async with asyncio.timeout(self._settings.timeout_seconds):
-                    return await self._deliver(begin, progress)
-            except MalformedAddressError:
-                return PermanentFailure(detail="the address is malformed")
-            except (TimeoutError, aiosmtplib.SMTPTimeoutError):
-                return progress.failed("smtp timed out")
-            except aiosmtplib.SMTPResponseException as refused:
-                return TemporaryFailure(detail=_detail(refused.code, refused.message, "connecting"))
-            except (aiosmtplib.SMTPException, OSError) as broken:
-                return progress.failed(f"smtp connection failed ({type(broken).__name__})")
+                return await self._send(begin)
+            except _FewerConnections:
+                release = partial(
+                    asyncio.get_running_loop().call_later, _FEWER_SECONDS, self._slots.release
+                )
+            finally:
+                release()
+
+    async def _send(self, begin: Begin) -> Outcome | None:
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                return await self._deliver(begin, progress)
+        except MalformedAddressError:
+            return PermanentFailure(detail="the address is malformed")
+        except (TimeoutError, aiosmtplib.SMTPTimeoutError):
+            return progress.failed("smtp timed out")
+        except aiosmtplib.SMTPResponseException as refused:
+            return TemporaryFailure(detail=_detail(refused.code, refused.message, "connecting"))
+        except (aiosmtplib.SMTPException, OSError) as broken:
+            return progress.failed(f"smtp connection failed ({type(broken).__name__})")
 
     async def aclose(self) -> None:
         """Say goodbye on every idle connection."""
@@ -320,8 +344,6 @@ class SmtpSender:
         while True:
             async with self._connection() as connection:
                 client = connection.client
-                if client.is_ehlo_or_helo_needed:
-                    await client.ehlo()
                 letter = await begin()
                 if letter is None:
                     return None
@@ -337,6 +359,7 @@ class SmtpSender:
                 connection.used = True
                 try:
                     await client.mail(from_address, options=options, encoding=encoding)
+                    await client.rcpt(to_address, encoding=encoding)
                 except (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPSenderRefused) as gone:
                     # A kept connection may have been closed, or be full (421), since its last
                     # letter. Nothing of this one has been said, so a fresh connection may say it.
@@ -346,8 +369,6 @@ class SmtpSender:
                     if isinstance(gone, aiosmtplib.SMTPSenderRefused):
                         return TemporaryFailure(detail=_detail(gone.code, gone.message, "MAIL"))
                     raise
-                try:
-                    await client.rcpt(to_address, encoding=encoding)
                 except aiosmtplib.SMTPRecipientRefused as refused:
                     return await self._refused(client, refused, "RCPT")
                 progress.is_handing_over = True
@@ -363,12 +384,16 @@ class SmtpSender:
         """An open connection, the most recently used one first; kept afterwards unless something
         went wrong in it.
         """
-        connection = await self._live() or await self._open()
+        self._in_use += 1
         try:
-            yield connection
-        except BaseException:
-            connection.client.close()
-            raise
+            connection = await self._live() or await self._another()
+            try:
+                yield connection
+            except BaseException:
+                connection.client.close()
+                raise
+        finally:
+            self._in_use -= 1
         if self._closed or not connection.client.is_connected:
             connection.client.close()
         else:
@@ -393,6 +418,14 @@ class SmtpSender:
                 return connection
         return None
 
+    async def _another(self) -> _Connection:
+        try:
+            return await self._open()
+        except aiosmtplib.SMTPResponseException as refused:
+            if refused.code in _TOO_MANY and self._in_use > 1:
+                raise _FewerConnections from refused
+            raise
+
     async def _open(self) -> _Connection:
         settings = self._settings
         client = aiosmtplib.SMTP(
@@ -407,6 +440,12 @@ class SmtpSender:
             tls_context=self._context if settings.tls is not TlsMode.NONE else None,
         )
         await client.connect()
+        try:
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
+        except BaseException:
+            client.close()
+            raise
         return _Connection(client=client)
 
     @staticmethod

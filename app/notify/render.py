@@ -14,8 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
 from app.core.addresses import phone_text
 from app.core.message_rules import REMINDERS
@@ -74,10 +73,11 @@ class _Phrases:
 
 
 @cache
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+def _environment() -> Environment:
+    """For our own templates, which need no sandbox; those of organizations have one."""
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        autoescape=select_autoescape(["html.j2"], default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -85,6 +85,13 @@ def _environment() -> ImmutableSandboxedEnvironment:
     )
     environment.globals.clear()
     return environment
+
+
+@cache
+def _templates() -> dict[str, Template]:
+    """By name: asking the environment costs as much as a small template."""
+    environment = _environment()
+    return {name: environment.get_template(name) for name in environment.list_templates()}
 
 
 def render(
@@ -116,8 +123,8 @@ def render_email(
     setting = {**words, "phrase": phrases, "rows": rows}
     parts = {
         "subject": plain.one_line(phrases.subject),
-        "text": _environment().get_template("email.txt.j2").render(setting).strip() + "\n",
-        "html": _environment().get_template("email.html.j2").render(setting),
+        "text": _templates()["email.txt.j2"].render(setting).strip() + "\n",
+        "html": _templates()["email.html.j2"].render(setting),
     }
     parts, problem = _overridden(parts, words, own)
     is_session = facts.session is not None
@@ -321,8 +328,7 @@ def _phone(facts: MessageFacts) -> str | None:
 
 
 def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phrases:
-    template = _environment().get_template(f"{speech.language}.j2")
-    book = vars(template.make_module(dict(words)))
+    book = vars(_templates()[f"{speech.language}.j2"].make_module(dict(words)))
     kind_name = "reminder" if kind in REMINDERS else kind.value.lower()
     return _Phrases(
         subject=book[f"{kind_name}_subject"](),
@@ -383,7 +389,7 @@ def _phrasebooks() -> dict[str, dict[str, Any]]:
     """By language, without words: for the phrases that are made of arguments only, and labels."""
     nothing: dict[str, object] = dict.fromkeys(overrides.WORDS)
     return {
-        language: vars(_environment().get_template(f"{language}.j2").make_module(nothing))
+        language: vars(_templates()[f"{language}.j2"].make_module(nothing))
         for language in LANGUAGES
     }
 

@@ -71,6 +71,7 @@ _COARSE_MINUTES = 5
 _HOURS_BELOW_MINUTES = 48 * 60
 
 _SPEECH_BYTES = 350
+_SAID_BYTES = 450
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,7 @@ def when(
             f"{hours_end} ({offset(end, speech)})",
         )
     return When(
-        date=_spaces(format_date(start.date(), "full", locale=speech.formats)),
+        date=_said("date", datetime(start.year, start.month, start.day), speech),  # noqa: DTZ001  a date
         date_brief=_date_brief(start, now=now.astimezone(zone), speech=speech),
         time=time,
         end_time=end_time,
@@ -231,13 +232,27 @@ def money(amount: Money, speech: Speech) -> str:
 
 
 def _time(local: datetime, speech: Speech) -> str:
-    # The reading itself, without its zone: the formatter has nothing left to convert.
-    return _spaces(format_time(local.replace(tzinfo=None).time(), "short", locale=speech.formats))
+    return _said("time", local.replace(tzinfo=None, fold=0), speech)
 
 
 def _date_brief(local: datetime, *, now: datetime, speech: Speech) -> str:
     skeleton = "MMMEd" if local.year == now.year else "yMMMEd"
-    return _spaces(format_skeleton(skeleton, local.replace(tzinfo=None), locale=speech.formats))
+    return _said(skeleton, datetime(local.year, local.month, local.day), speech)  # noqa: DTZ001  a date
+
+
+@remembered(
+    "times in words", most_bytes=1024 * 1024, weigh=lambda _arguments, said: _SAID_BYTES + len(said)
+)
+def _said(form: str, reading: datetime, speech: Speech) -> str:
+    """The reading of a clock as a `time`, a `date` in full, or by a skeleton of CLDR's. Hundreds
+    of reminders in a minute say the same, and saying it takes a quarter of a millisecond.
+    """
+    if form == "time":
+        # Without its zone: the formatter has nothing left to convert.
+        return _spaces(format_time(reading.time(), "short", locale=speech.formats))
+    if form == "date":
+        return _spaces(format_date(reading.date(), "full", locale=speech.formats))
+    return _spaces(format_skeleton(form, reading, locale=speech.formats))
 
 
 def _spaces(text: str) -> str:

@@ -204,6 +204,7 @@ def make_senders(settings: Settings) -> Senders:
             username=mail.username,
             password=mail.password,
             from_address=mail.from_address,
+            max_connections=settings.smtp_connections,
         )
     if gateway is not None:
         key_sid, key_secret = gateway.api_key or (None, None)

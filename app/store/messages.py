@@ -44,8 +44,9 @@ _BY_ID = query("message_by_id")
 _GROUP_VISITS = query("group_visits")
 _WAITING = query("waiting_messages")
 _CLAIM = query("claim_messages")
-_BEGIN = query("begin_attempt")
+_BEGIN = query("begin_attempts")
 _CLOSE = query("close_message")
+_CLOSE_TOGETHER = query("close_messages")
 _POSTPONE = query("postpone_message")
 _APPOINTMENTS = query("appointments_of_messages")
 _KNOWN_IDS = query("known_message_ids")
@@ -141,13 +142,36 @@ class ClaimedMessage:
     begun_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptBeginning:
+    """An attempt that is about to begin: what was seen when it was decided upon. A version that is
+    None does not matter to the message. `wire_text` are the words of a text message.
+    """
+
+    claimed: ClaimedMessage
+    appointment_version: int | None
+    session: GroupVisit | None
+    wire_text: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEnd:
+    """How a claimed message ended."""
+
+    claimed: ClaimedMessage
+    status: MessageStatus
+    sent_at: datetime | None = None
+    detail: str | None = None
+    provider_message_id: str | None = None
+
+
 # ---------------------------------------------------------------- the outbox
 
 
 async def due_outbox(
     on: Executor, *, due_by: datetime, batch_size: int
 ) -> dict[OrganizationId, list[OutboxKey]]:
-    """A batch of what is due, by organization. Nothing is locked."""
+    """A batch of what is due, news first, by organization. Nothing is locked."""
     found: dict[OrganizationId, list[OutboxKey]] = {}
     for row in await _DUE_OUTBOX.many(on, due_by, batch_size):
         key = OutboxKey(
@@ -365,7 +389,9 @@ async def group_visits(
 async def waiting_messages(
     on: Executor, *, real_now: datetime, batch_size: int
 ) -> dict[OrganizationId, list[MessageLogId]]:
-    """A batch of messages that nobody has a lease on, by organization. Nothing is locked."""
+    """A batch of messages that nobody has a lease on, news first, by organization. Nothing is
+    locked.
+    """
     found: dict[OrganizationId, list[MessageLogId]] = {}
     for row in await _WAITING.many(on, real_now, batch_size):
         found.setdefault(OrganizationId(row["organization_id"]), []).append(MessageLogId(row["id"]))
@@ -405,54 +431,65 @@ async def claim_messages(
     ]
 
 
-async def begin_attempt(
+async def begin_attempts(
     on: Executor,
-    claimed: ClaimedMessage,
+    organization_id: OrganizationId,
+    beginnings: Sequence[AttemptBeginning],
     *,
-    appointment_version: int | None,
-    session: GroupVisit | None = None,
     begun_at: datetime,
     lease_until: datetime,
-    wire_text: str | None,
-) -> bool:
-    """Record that the message is about to be handed over, and renew its lease; False where the
-    claim is no longer ours, or its subject has changed: the appointment or the session is no longer
-    at the version that was seen. None: the message does not depend on that version.
+) -> set[MessageLogId]:
+    """Record that these messages are about to be handed over, and renew their leases. Returns those
+    that may be: not those whose claim is no longer ours, or whose subject has changed, since the
+    appointment or the session is no longer at the version that was seen.
     """
-    count = await _BEGIN.exec(
+    sessions = [each.session for each in beginnings]
+    rows = await _BEGIN.many(
         on,
-        claimed.organization_id,
-        claimed.id,
-        claimed.attempts,
-        appointment_version,
+        organization_id,
+        [each.claimed.id for each in beginnings],
+        [each.claimed.attempts for each in beginnings],
+        [each.appointment_version for each in beginnings],
         begun_at,
         lease_until,
-        wire_text,
-        None if session is None else session.id,
-        None if session is None else session.version,
+        [each.wire_text for each in beginnings],
+        [None if session is None else session.id for session in sessions],
+        [None if session is None else session.version for session in sessions],
     )
-    return count == 1
+    return {MessageLogId(row["id"]) for row in rows}
 
 
-async def close_message(
-    on: Executor,
-    claimed: ClaimedMessage,
-    status: MessageStatus,
-    *,
-    sent_at: datetime | None = None,
-    detail: str | None = None,
-    provider_message_id: str | None = None,
-) -> bool:
+async def close_messages(
+    tx: Transaction, organization_id: OrganizationId, ends: Sequence[MessageEnd]
+) -> set[MessageLogId]:
+    """Record the end of claimed messages. Returns those that have ended by this; the others are no
+    longer ours, or somebody else is changing them, and `close_message` waits for that.
+    """
+    rows = await _CLOSE_TOGETHER.many(
+        tx,
+        organization_id,
+        [end.claimed.id for end in ends],
+        [end.claimed.attempts for end in ends],
+        [end.status for end in ends],
+        [end.sent_at for end in ends],
+        [end.detail for end in ends],
+        [end.provider_message_id for end in ends],
+    )
+    return {MessageLogId(row["id"]) for row in rows}
+
+
+async def close_message(tx: Transaction, end: MessageEnd) -> bool:
     """Record the end of a claimed message; False where the claim is no longer ours."""
+    claimed = end.claimed
     count = await _CLOSE.exec(
-        on,
+        tx,
         claimed.organization_id,
         claimed.id,
         claimed.attempts,
-        status,
-        sent_at,
-        detail,
-        provider_message_id,
+        end.status,
+        end.sent_at,
+        end.detail,
+        end.provider_message_id,
     )
     return count == 1
 

@@ -10,13 +10,25 @@ coalesce(reminder_log.recipient, 'PROVIDER') AS recipient,
     )) END AS provider_id;
 
 -- name: due_outbox :many
--- A batch of what is due, longest due first, of all organizations. Nothing is locked.
+-- A batch of what is due, longest due first, of all organizations; news before reminders, of which
+-- an organization may have any number at once. Nothing is locked.
 -- params: due_by timestamptz, batch_size integer
 -- scope: all organizations
-SELECT organization_id, appointment_id, time_version, kind
-FROM message_outbox
-WHERE due_at <= $1
-ORDER BY due_at
+(
+    SELECT organization_id, appointment_id, time_version, kind
+    FROM message_outbox
+    WHERE due_at <= $1 AND kind NOT LIKE '%BEFORE%'
+    ORDER BY due_at
+    LIMIT $2::integer
+)
+UNION ALL
+(
+    SELECT organization_id, appointment_id, time_version, kind
+    FROM message_outbox
+    WHERE due_at <= $1 AND kind LIKE '%BEFORE%'
+    ORDER BY due_at
+    LIMIT $2::integer
+)
 LIMIT $2::integer;
 
 -- name: take_outbox :many
@@ -139,13 +151,24 @@ WHERE organization_id = $1 AND id = ANY($2);
 
 -- name: waiting_messages :many
 -- A batch of messages that wait to be sent and that nobody has a lease on, longest waiting first,
--- of all organizations. Nothing is locked.
+-- of all organizations; news before reminders. Nothing is locked.
 -- params: real_now timestamptz, batch_size integer
 -- scope: all organizations
-SELECT organization_id, id
-FROM reminder_log
-WHERE status = 'PENDING' AND lease_until <= $1
-ORDER BY lease_until
+(
+    SELECT organization_id, id
+    FROM reminder_log
+    WHERE status = 'PENDING' AND lease_until <= $1 AND kind NOT LIKE '%BEFORE%'
+    ORDER BY lease_until
+    LIMIT $2::integer
+)
+UNION ALL
+(
+    SELECT organization_id, id
+    FROM reminder_log
+    WHERE status = 'PENDING' AND lease_until <= $1 AND kind LIKE '%BEFORE%'
+    ORDER BY lease_until
+    LIMIT $2::integer
+)
 LIMIT $2::integer;
 
 -- name: claim_messages :many
@@ -166,30 +189,65 @@ RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_versio
     reminder_log.attempts, reminder_log.detail, reminder_log.wire_text, reminder_log.wire_since,
     reminder_log.session_id;
 
--- name: begin_attempt :exec
--- The message is about to be handed to the mail server or the gateway: from now on it may have
--- arrived, until its outcome is known. No row if the claim is no longer ours, or if the appointment
--- or the session that it is about has changed since the decision: changes that were committed
--- before this statement began are seen. The lease is that of the attempt from now on.
--- params: organization_id uuid, id uuid, attempts integer, appointment_version integer, begun_at timestamptz, lease_until timestamptz, wire_text text, session_id uuid, session_version integer
+-- name: begin_attempts :many
+-- These messages are about to be handed to the mail server or the gateway: from now on they may
+-- have arrived, until their outcome is known. Returns those that may be handed over. The others are
+-- no longer ours, or the appointment or the session that they are about has changed since the
+-- decision: changes that were committed before this statement began are seen. The lease is that of
+-- the attempt from now on.
+-- params: organization_id uuid, ids uuid[], attempts integer[], appointment_versions integer[], begun_at timestamptz, lease_until timestamptz, wire_texts text[], session_ids uuid[], session_versions integer[]
 UPDATE reminder_log
-SET wire_since = $5, lease_until = $6, wire_text = $7
-WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING'
-    AND (
-        $4::integer IS NULL
-        OR EXISTS (
-            SELECT FROM appointment
-            WHERE appointment.organization_id = $1
-                AND appointment.id = reminder_log.appointment_id
-                AND appointment.version = $4
+SET wire_since = $5, lease_until = $6, wire_text = ours.wire_text
+FROM (
+    SELECT mine.id, begun.wire_text
+    FROM reminder_log AS mine
+    JOIN unnest($2::uuid[], $3::integer[], $4::integer[], $7::text[], $8::uuid[], $9::integer[])
+        AS begun (id, attempts, appointment_version, wire_text, session_id, session_version)
+        ON begun.id = mine.id
+    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = begun.attempts AND mine.status = 'PENDING'
+        AND (
+            begun.appointment_version IS NULL
+            OR EXISTS (
+                SELECT FROM appointment
+                WHERE appointment.organization_id = $1
+                    AND appointment.id = mine.appointment_id
+                    AND appointment.version = begun.appointment_version
+            )
         )
-    )
-    AND (
-        $8::uuid IS NULL
-        OR EXISTS (
-            SELECT FROM session WHERE session.organization_id = $1 AND session.id = $8 AND session.version = $9
+        AND (
+            begun.session_id IS NULL
+            OR EXISTS (
+                SELECT FROM session
+                WHERE session.organization_id = $1
+                    AND session.id = begun.session_id
+                    AND session.version = begun.session_version
+            )
         )
-    );
+    -- Of several rows at once: to wait for one that an erasure has locked could be a deadlock.
+    FOR UPDATE OF mine SKIP LOCKED
+) AS ours
+WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
+RETURNING reminder_log.id;
+
+-- name: close_messages :many
+-- The end of these claimed messages. Returns those that have ended by this: not those whose claim
+-- is no longer ours, nor those that somebody else is changing, which `close_message` waits for one
+-- by one.
+-- params: organization_id uuid, ids uuid[], attempts integer[], statuses text[], sent_at timestamptz[], details text[], provider_message_ids text[]
+UPDATE reminder_log
+SET status = ours.status, sent_at = ours.sent_at, detail = ours.detail, provider_message_id = ours.provider_message_id,
+    lease_until = NULL, wire_text = NULL, wire_since = NULL
+FROM (
+    SELECT mine.id, ended.status, ended.sent_at, ended.detail, ended.provider_message_id
+    FROM reminder_log AS mine
+    JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
+        AS ended (id, attempts, status, sent_at, detail, provider_message_id)
+        ON ended.id = mine.id
+    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = ended.attempts AND mine.status = 'PENDING'
+    FOR UPDATE OF mine SKIP LOCKED
+) AS ours
+WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
+RETURNING reminder_log.id;
 
 -- name: close_message :exec
 -- The end of a claimed message. No row where the claim is no longer ours.

@@ -35,6 +35,9 @@ class Load:
     kinds: Counter[str] = field(default_factory=Counter)
     """What `kind_of` made of the bodies."""
     bytes: int = 0
+    processor_seconds: float | None = None
+    database_seconds: float | None = None
+    """Of the process that did the work and of its connections, where that is not the API's."""
 
     @property
     def rate(self) -> float:

@@ -123,20 +123,22 @@ async def _row(comparison: Comparison, this: Version, other: Version, rounds: in
 
 
 async def _take(comparison: Comparison, version: Version, number: int) -> _Taken:
-    database = await _database_seconds(version)
+    database = await database_seconds(version)
     before = sum(version.process.cpu_times()[:2])
     done = await comparison.take(version, number)
     spent = sum(version.process.cpu_times()[:2]) - before
     in_database = sum(
-        after - database.get(pid, 0.0) for pid, after in (await _database_seconds(version)).items()
+        after - database.get(pid, 0.0) for pid, after in (await database_seconds(version)).items()
     )
     if set(done.statuses) != {200}:
         raise SystemExit(f"{comparison.what}, {version.name}: answers {dict(done.statuses)}")
+    if done.processor_seconds is not None and done.database_seconds is not None:
+        spent, in_database = done.processor_seconds, done.database_seconds
     count = len(done.latencies)
     return _Taken(done.seconds / count * 1000, spent / count * 1000, in_database / count * 1000)
 
 
-async def _database_seconds(version: Version) -> dict[int, float]:
+async def database_seconds(version: Version) -> dict[int, float]:
     """The processor time of each connection to the version's database, by its process."""
     connection = await asyncpg.connect(version.environment["DATABASE_URL"])
     rows = await connection.fetch(

@@ -12,7 +12,7 @@ import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -355,6 +355,12 @@ FILLINGS: Final[dict[str, Filling]] = {
         ),
         put_heavy=lambda cache, number: cache.put(("text", f"{number}" + "x" * 50_000), None),
         samples=40,
+    ),
+    "times in words": Filling(
+        put=lambda _owner, number: wording._said(
+            "yMMMEd", datetime.fromordinal(730_000 + number), wording.negotiate("en")
+        ),
+        put_heavy=lambda cache, number: cache.put(("time", number, None), "x" * 2_000),
     ),
     "weeks": Filling(put=lambda _owner, number: hours._week(_weekly(number), ())),
     "written dates": Filling(put=lambda _owner, number: instants._date(number)),

@@ -7,14 +7,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from app.api.words.relay import global_id
-from app.store.messages import ClaimedMessage, begin_attempt, claim_messages
+from app.core.messages import MessageKind, MessageStatus
+from app.store.messages import (
+    AttemptBeginning,
+    ClaimedMessage,
+    MessageEnd,
+    begin_attempts,
+    claim_messages,
+    due_outbox,
+    waiting_messages,
+)
 from app.store.pool import transaction
 from app.store.sql import Executor, catalogue
+from app.usecases.messages import deliver_message
+from app.usecases.messages.deliver_message import Desk
 from app.usecases.messages.send_messages import log_what_is_due
 from tests.builders import Api, Json, a_provider, an_appointment, blocked_by, instant, made
 from tests.integration.reminders import UPDATE_ORGANIZATION, Post, a_post
@@ -294,14 +307,17 @@ async def claimed_before_an_erasure(post: Post) -> tuple[ClaimedMessage, Json]:
 
 async def begin(on: Executor, claimed: ClaimedMessage) -> bool:
     now = datetime.now(UTC)
-    return await begin_attempt(
+    beginning = AttemptBeginning(
+        claimed=claimed, appointment_version=1, session=None, wire_text="Hello Grace"
+    )
+    begun = await begin_attempts(
         on,
-        claimed,
-        appointment_version=1,
+        claimed.organization_id,
+        [beginning],
         begun_at=now,
         lease_until=now + timedelta(minutes=2),
-        wire_text="Hello Grace",
     )
+    return begun == {claimed.id}
 
 
 async def test_a_worker_that_read_a_customer_before_their_erasure_sends_them_nothing(
@@ -446,6 +462,123 @@ async def test_two_workers_at_once_send_each_message_once(post: Post) -> None:
     assert {row["attempts"] for row in await post.log()} == {1}
 
 
+async def test_news_goes_out_before_reminders_that_are_due_already(post: Post) -> None:
+    """An organization may have any number of these at once: nobody's confirmation waits for
+    them.
+    """
+    pool, clock = post.api.resources.pool, post.api.clock
+    silent = await a_provider(post.api, channels=[], timeZone="UTC")
+    for hour in (9, 10):
+        await booked(post, f"2026-01-14T{hour:02}:00Z", provider=silent)
+    await post.work()
+    clock.set("2026-01-13T11:00Z")
+    await booked(post, "2026-01-20T12:00Z", provider=silent)
+
+    due = await due_outbox(pool, due_by=clock(), batch_size=1)
+    assert [key.kind.kind for keys in due.values() for key in keys] == [MessageKind.BOOKED]
+    assert await log_what_is_due(post.api.resources) == 3
+    now = post.api.resources.real_clock()
+    waiting = await waiting_messages(pool, real_now=now, batch_size=1)
+    [row] = [
+        row for row in await post.log() if row["kind"] == "BOOKED" and row["status"] == "PENDING"
+    ]
+    assert [message for messages in waiting.values() for message in messages] == [row["id"]]
+    assert await post.work() == {"SENT": 3}
+
+
+async def claimed_together(post: Post, count: int) -> list[ClaimedMessage]:
+    """Confirmations that one worker has claimed."""
+    silent = await a_provider(post.api, channels=[], timeZone="UTC")
+    for day in range(13, 13 + count):
+        await booked(post, f"2026-01-{day}T12:00Z", provider=silent)
+    await log_what_is_due(post.api.resources)
+    now = post.api.resources.real_clock()
+    return await claim_messages(
+        post.api.resources.pool,
+        post.api.organization.id,
+        [row["id"] for row in await post.log()],
+        real_now=now,
+        lease_until=now + timedelta(minutes=5),
+    )
+
+
+async def test_of_messages_that_begin_together_only_those_do_that_are_still_as_decided(
+    post: Post,
+) -> None:
+    """One has changed since, one was claimed by another worker, and one is being changed."""
+    claimed = await claimed_together(post, 4)
+    stays, moved, lost, locked = claimed
+    now = datetime.now(UTC)
+    async with transaction(post.api.resources.pool) as elsewhere:
+        await elsewhere.fetch("SELECT FROM reminder_log WHERE id = $1 FOR UPDATE", [locked.id])
+        begun = await begin_attempts(
+            post.api.resources.pool,
+            stays.organization_id,
+            [
+                AttemptBeginning(
+                    claimed=replace(each, attempts=2) if each is lost else each,
+                    appointment_version=2 if each is moved else 1,
+                    session=None,
+                    wire_text=None,
+                )
+                for each in claimed
+            ],
+            begun_at=now,
+            lease_until=now + timedelta(minutes=2),
+        )
+    assert begun == {stays.id}
+    rows = await post.api.rows("SELECT id FROM reminder_log WHERE wire_since IS NOT NULL")
+    assert [row["id"] for row in rows] == [stays.id]
+
+
+async def test_the_end_of_a_message_is_recorded_though_that_of_another_has_to_wait(
+    post: Post,
+) -> None:
+    """Somebody is changing one of two rows: an erasure, say. The order of locks doesn't matter."""
+    desk = Desk(post.api.resources)
+    claimed = await claimed_together(post, 2)
+    sent_at = datetime.now(UTC)
+    ends = [
+        MessageEnd(claimed=each, status=MessageStatus.SENT, sent_at=sent_at) for each in claimed
+    ]
+    async with transaction(post.api.resources.pool) as elsewhere:
+        await elsewhere.fetch("SELECT FROM reminder_log WHERE id = $1 FOR UPDATE", [claimed[0].id])
+        closing = asyncio.gather(*(desk.close(end) for end in ends))
+        await blocked_by(post.api, elsewhere)
+        assert {row["id"]: row["status"] for row in await post.log()} == {
+            claimed[0].id: "PENDING",
+            claimed[1].id: "SENT",
+        }
+    await closing
+    assert {row["status"] for row in await post.log()} == {"SENT"}
+    recorded = await post.api.rows("SELECT subject_id FROM event WHERE type = 'MESSAGE_SENT'")
+    assert {row["subject_id"] for row in recorded} == {each.id for each in claimed}
+    assert len(recorded) == 2
+
+
+@pytest.mark.parametrize("breaks", ["render", "load_subjects"])
+async def test_a_message_that_breaks_leaves_those_that_begin_with_it_alone(
+    post: Post, monkeypatch: pytest.MonkeyPatch, breaks: str
+) -> None:
+    """Whether its words can't be made, or what it is about can't be read."""
+    silent = await a_provider(post.api, channels=[], timeZone="UTC")
+    for day in range(13, 18):
+        await booked(post, f"2026-01-{day}T12:00Z", provider=silent, name=f"Guest {day}")
+    works = getattr(deliver_message, breaks)
+    [broken] = await post.api.rows("SELECT id FROM appointment WHERE contact_name = 'Guest 15'")
+
+    def unreadable(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  as what it replaces
+        facts = arguments[0]
+        asked = {facts.appointment_id} if breaks == "render" else set(arguments[2])
+        if broken["id"] in asked:
+            raise RuntimeError(breaks)
+        return works(*arguments, **options)
+
+    monkeypatch.setattr(deliver_message, breaks, unreadable)
+    assert sorted((await post.work()).items()) == [("PENDING", 1), ("SENT", 4)]
+    assert len(post.letters()) == 4
+
+
 # ---------------------------------------------------------------- the last moment, and after
 
 
@@ -463,7 +596,7 @@ async def test_what_is_cancelled_or_moved_before_sending_begins_is_not_sent(post
     async def slowly(stage: str, address: str) -> None:
         if stage == "RCPT":
             begun.append(address)
-            if len(begun) == 4:  # as many as there are connections
+            if len(begun) == 8:  # as many as there are connections
                 all_busy.set()
             await goes_on.wait()
 
@@ -485,7 +618,7 @@ async def test_what_is_cancelled_or_moved_before_sending_begins_is_not_sent(post
         "the appointment was cancelled",
         "the appointment was moved",
     }
-    assert len(skipped) == 8
+    assert len(skipped) == 4
 
 
 async def test_a_message_that_may_have_arrived_never_counts_as_skipped(post: Post) -> None:

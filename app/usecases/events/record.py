@@ -21,7 +21,7 @@ from app.store.idempotency import StoredAnswer
 from app.store.record import insert_answer, insert_events, insert_history, insert_outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from app.core.appointment import Appointment
@@ -189,12 +189,22 @@ def record_message(
     status: MessageStatus,
 ) -> None:
     """A message was sent or has failed permanently; a skipped one makes no event."""
-    event_type = _TYPE_OF_MESSAGE.get(status)
-    if event_type is not None:
-        ended = Happening(type=event_type, subject_id=message_id)
-        record_events(
-            resources, tx, organization_id, [ended], author=PROGRAM, now=resources.clock()
-        )
+    record_messages(resources, tx, organization_id, {message_id: status})
+
+
+def record_messages(
+    resources: Resources,
+    tx: Transaction,
+    organization_id: OrganizationId,
+    ended: Mapping[MessageLogId, MessageStatus],
+) -> None:
+    """Several messages ended: see `record_message`."""
+    happenings = [
+        Happening(type=_TYPE_OF_MESSAGE[status], subject_id=message_id)
+        for message_id, status in ended.items()
+        if status in _TYPE_OF_MESSAGE
+    ]
+    record_events(resources, tx, organization_id, happenings, author=PROGRAM, now=resources.clock())
 
 
 def provider_changed(provider_id: ProviderId) -> Happening:

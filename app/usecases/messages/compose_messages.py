@@ -314,27 +314,34 @@ async def load_subjects(
     organization_id: OrganizationId,
     appointment_ids: Collection[AppointmentId],
     *,
-    session_id: SessionId | None = None,
+    about: Collection[tuple[AppointmentId, SessionId]] = (),
 ) -> dict[AppointmentId, Subject]:
-    """These appointments as they are now. With `session_id` the message is about that session, in
-    which they are, or were.
+    """These appointments as they are now. Some messages are `about` a session that an appointment
+    is in, or was.
     """
     appointments = await appointments_by_ids(on, organization_id, list(appointment_ids))
     organization = await organization_by_id(on, organization_id)
     if organization is None or not appointments:
         return {}
     rows = appointments.values()
+    told: dict[AppointmentId, set[SessionId]] = {row.id: set() for row in rows}
+    for appointment_id, session_id in about:
+        told[appointment_id].add(session_id)
     recent = await _recent(on, organization_id, appointments)
     of_row = {row.id: recent.get(row.id, Recent()) for row in rows}
-    session_ids = {
-        row.id: _sessions_of(row, of_row[row.id]) | ({session_id} if session_id else frozenset())
-        for row in rows
-    }
+    session_ids = {row.id: _sessions_of(row, of_row[row.id]) | told[row.id] for row in rows}
     asked = {each for several in session_ids.values() for each in several}
     sessions = await group_visits(on, organization_id, asked) if asked else {}
-    of_session = () if session_id is None else sessions[session_id].providers
     involved = {
-        row.id: tuple(dict.fromkeys((*row.providers, *_left(of_row[row.id], row), *of_session)))
+        row.id: tuple(
+            dict.fromkeys(
+                (
+                    *row.providers,
+                    *_left(of_row[row.id], row),
+                    *(each for told_of in told[row.id] for each in sessions[told_of].providers),
+                )
+            )
+        )
         for row in rows
     }
     providers = await providers_by_ids(

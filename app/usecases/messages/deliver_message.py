@@ -5,15 +5,21 @@ the mail server is open); the message is decided upon and rendered; the attempt 
 appointment is still as it was decided upon; the message is handed over; the outcome is recorded.
 A worker that dies in between leaves the record of the attempt, so the next worker knows that the
 message may have arrived.
+
+Messages that are at the same step at the same time take it together, in the same statements (see
+`Desk`). None waits for that: a message that comes later takes it with the next ones.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from app.batches import Batches
 from app.core.message_rules import (
     Ended,
     SkipReason,
@@ -29,21 +35,31 @@ from app.notify.message import RenderedEmail, RenderedSms
 from app.notify.outcome import NeverReceived, PermanentFailure, Sent, TemporaryFailure, Unknown
 from app.notify.render import render
 from app.notify.sms import TextMessage
-from app.store.messages import begin_attempt, close_message, known_message_ids, postpone_message
-from app.store.pool import transaction
-from app.usecases.events.record import record_message
+from app.store.messages import (
+    AttemptBeginning,
+    MessageEnd,
+    begin_attempts,
+    close_message,
+    close_messages,
+    known_message_ids,
+    postpone_message,
+)
+from app.store.pool import DatabaseUnavailableError, transaction
+from app.usecases.events.record import record_message, record_messages
 from app.usecases.messages.compose_messages import facts_of, language_of, load_subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from app.core.ids import AppointmentId, MessageLogId, OrganizationId, SessionId
     from app.core.messages import MessageKind
     from app.notify.message import MessageFacts, Rendered
     from app.notify.outcome import Outcome, SmsFate
     from app.notify.overrides import OwnWords
     from app.notify.sms import SmsSender
     from app.store.messages import ClaimedMessage
+    from app.usecases.messages.compose_messages import Subject
     from app.usecases.resources import Resources
 
 ATTEMPT_LEASE: Final = timedelta(minutes=2)
@@ -75,11 +91,20 @@ class Lost:
 Beginning: TypeAlias = Begun | Ended | Lost
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Decided upon and rendered, and not recorded yet."""
+
+    begun: Begun
+    seen: AttemptBeginning
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A claimed message, with the organization's own words."""
 
     resources: Resources
+    desk: Desk
     claimed: ClaimedMessage
     own: Mapping[tuple[MessageKind, Recipient, str], OwnWords]
 
@@ -151,49 +176,33 @@ class Delivery:
                 return None
 
     async def _begin(self, *, may_have_arrived: bool) -> Beginning:
-        """Decide upon the message as things are now, and record that an attempt begins.
+        return await self.desk.begin(self, may_have_arrived=may_have_arrived)
 
-        Recording the attempt compares the versions of the appointment and the session: if a change
-        was committed since, the decision is made once more.
-        """
+    def decide(self, subject: Subject, *, may_have_arrived: bool) -> _Ready | Ended:
+        """Decide upon the message as things are now, and render it."""
         claimed, resources = self.claimed, self.resources
-        message, about = claimed.message, claimed.appointment_id
-        tries = self._tries(may_have_arrived=may_have_arrived)
-        for _ in range(2):
-            found = await load_subjects(
-                resources.pool, claimed.organization_id, [about], session_id=message.session_id
-            )
-            subject, now = found[about], resources.clock()
-            reach = subject.reach(message)
-            decision = decide_attempt(
-                message,
-                subject.about(message),
-                reach,
-                now,
-                tries,
-                subject.organization.reminder_minutes_before,
-            )
-            if isinstance(decision, Ended):
-                return decision
-            facts = facts_of(resources.messaging, subject, message, message_id=claimed.id, now=now)
-            content = self._rendered(facts)
-            begun_at = resources.real_clock()
+        message, now = claimed.message, resources.clock()
+        decision = decide_attempt(
+            message,
+            subject.about(message),
+            subject.reach(message),
+            now,
+            self._tries(may_have_arrived=may_have_arrived),
+            subject.organization.reminder_minutes_before,
+        )
+        if isinstance(decision, Ended):
+            return decision
+        facts = facts_of(resources.messaging, subject, message, message_id=claimed.id, now=now)
+        content = self._rendered(facts)
+        seen = AttemptBeginning(
+            claimed=claimed,
+            appointment_version=subject.appointment.version if message.session_id is None else None,
+            session=subject.session_of(message),
             # The words of a text message too: the remaining time in them is another at the next
             # attempt, and the gateway is asked for these.
-            is_ours = await begin_attempt(
-                resources.pool,
-                claimed,
-                appointment_version=subject.appointment.version
-                if message.session_id is None
-                else None,
-                session=subject.session_of(message),
-                begun_at=begun_at,
-                lease_until=begun_at + ATTEMPT_LEASE,
-                wire_text=content.text if isinstance(content, RenderedSms) else None,
-            )
-            if is_ours:
-                return Begun(address=decision.address, facts=facts, content=content)
-        return Lost()
+            wire_text=content.text if isinstance(content, RenderedSms) else None,
+        )
+        return _Ready(Begun(address=decision.address, facts=facts, content=content), seen)
 
     def _tries(self, *, may_have_arrived: bool) -> Tries:
         return Tries(
@@ -238,7 +247,7 @@ class Delivery:
             self.resources.pool,
             claimed.organization_id,
             [claimed.appointment_id],
-            session_id=message.session_id,
+            about=_told_of([claimed]),
         )
         subject = found[claimed.appointment_id]
         phone = subject.reach(message).phone
@@ -295,16 +304,173 @@ class Delivery:
         detail: str | None = None,
         provider_message_id: str | None = None,
     ) -> MessageStatus:
-        claimed = self.claimed
-        async with transaction(self.resources.pool) as tx:
-            ours = await close_message(
-                tx,
-                claimed,
-                status,
+        await self.desk.close(
+            MessageEnd(
+                claimed=self.claimed,
+                status=status,
                 sent_at=sent_at,
                 detail=detail,
                 provider_message_id=provider_message_id,
             )
-            if ours:
-                record_message(self.resources, tx, claimed.organization_id, claimed.id, status)
+        )
         return status
+
+
+# ---------------------------------------------------------------- what messages do together
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A message that is to begin. `may_have_arrived` says so of an earlier attempt."""
+
+    delivery: Delivery
+    may_have_arrived: bool
+
+
+class Desk:
+    """Where the messages of one run begin and end: those of an organization that do so at the same
+    time, in the same statements. One that breaks leaves the others alone.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._starts: Batches[_Start, Beginning | Exception] = Batches(self._begin)
+        self._ends: Batches[MessageEnd, Exception | None] = Batches(self._end)
+
+    async def begin(self, delivery: Delivery, *, may_have_arrived: bool) -> Beginning:
+        """Decide upon the message as things are now, and record that an attempt begins."""
+        answer = await self._starts.ask(_Start(delivery, may_have_arrived))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def close(self, end: MessageEnd) -> None:
+        """Record how the message ended, if it is still ours."""
+        failure = await self._ends.ask(end)
+        if failure is not None:
+            raise failure
+
+    async def aclose(self) -> None:
+        """When what is being recorded has been."""
+        await self._starts.close()
+        await self._ends.close()
+
+    async def _begin(self, starts: list[_Start]) -> list[Beginning | Exception]:
+        by_organization: defaultdict[OrganizationId, list[_Start]] = defaultdict(list)
+        for start in starts:
+            by_organization[start.delivery.claimed.organization_id].append(start)
+        found: dict[MessageLogId, Beginning | Exception] = {}
+        for answers in await asyncio.gather(
+            *(self._begin_of(each, together) for each, together in by_organization.items())
+        ):
+            found |= answers
+        return [found[start.delivery.claimed.id] for start in starts]
+
+    async def _begin_of(
+        self, organization_id: OrganizationId, starts: Sequence[_Start]
+    ) -> dict[MessageLogId, Beginning | Exception]:
+        try:
+            return await self._begin_together(organization_id, starts)
+        except Exception as error:  # noqa: BLE001  raised where the message is sent
+            if len(starts) == 1 or isinstance(error, DatabaseUnavailableError):
+                return {start.delivery.claimed.id: error for start in starts}
+        found: dict[MessageLogId, Beginning | Exception] = {}
+        for start in starts:
+            found |= await self._begin_of(organization_id, [start])
+        return found
+
+    async def _begin_together(
+        self, organization_id: OrganizationId, starts: Sequence[_Start]
+    ) -> dict[MessageLogId, Beginning | Exception]:
+        """Recording the attempts compares the versions of the appointments and the sessions: where
+        a change was committed since, the decision is made once more.
+        """
+        pool = self._resources.pool
+        found: dict[MessageLogId, Beginning | Exception] = {}
+        left = {start.delivery.claimed.id: start for start in starts}
+        for _ in range(2):
+            claimed = [start.delivery.claimed for start in left.values()]
+            subjects = await load_subjects(
+                pool,
+                organization_id,
+                {each.appointment_id for each in claimed},
+                about=_told_of(claimed),
+            )
+            ready: dict[MessageLogId, _Ready] = {}
+            for row, start in left.items():
+                decided = _decided(start, subjects)
+                if isinstance(decided, _Ready):
+                    ready[row] = decided
+                else:
+                    found[row] = decided
+            if ready:
+                begun_at = self._resources.real_clock()
+                begun = await begin_attempts(
+                    pool,
+                    organization_id,
+                    [each.seen for each in ready.values()],
+                    begun_at=begun_at,
+                    lease_until=begun_at + ATTEMPT_LEASE,
+                )
+                found |= {row: ready[row].begun for row in begun}
+            left = {row: left[row] for row in ready if row not in found}
+            if not left:
+                break
+        return found | dict.fromkeys(left, Lost())
+
+    async def _end(self, ends: list[MessageEnd]) -> list[Exception | None]:
+        by_organization: defaultdict[OrganizationId, list[MessageEnd]] = defaultdict(list)
+        for end in ends:
+            by_organization[end.claimed.organization_id].append(end)
+        failures: dict[MessageLogId, Exception] = {}
+        for failed in await asyncio.gather(
+            *(self._end_of(each, together) for each, together in by_organization.items())
+        ):
+            failures |= failed
+        return [failures.get(end.claimed.id) for end in ends]
+
+    async def _end_of(
+        self, organization_id: OrganizationId, ends: Sequence[MessageEnd]
+    ) -> dict[MessageLogId, Exception]:
+        resources = self._resources
+        try:
+            async with transaction(resources.pool) as tx:
+                closed = await close_messages(tx, organization_id, ends)
+                statuses = {end.claimed.id: end.status for end in ends if end.claimed.id in closed}
+                record_messages(resources, tx, organization_id, statuses)
+        except DatabaseUnavailableError as away:
+            return {end.claimed.id: away for end in ends}
+        except Exception:  # noqa: BLE001  one by one, it shows which
+            _log.warning("could not record the ends of %d messages together", len(ends))
+            closed = set()
+        failures: dict[MessageLogId, Exception] = {}
+        for end in ends:
+            if end.claimed.id in closed:
+                continue
+            try:
+                async with transaction(resources.pool) as tx:
+                    if await close_message(tx, end):
+                        record_message(resources, tx, organization_id, end.claimed.id, end.status)
+            except Exception as error:  # noqa: BLE001  raised where the message was sent
+                failures[end.claimed.id] = error
+        return failures
+
+
+def _decided(
+    start: _Start, subjects: Mapping[AppointmentId, Subject]
+) -> _Ready | Ended | Exception:
+    delivery = start.delivery
+    try:
+        subject = subjects[delivery.claimed.appointment_id]
+        return delivery.decide(subject, may_have_arrived=start.may_have_arrived)
+    except Exception as error:  # noqa: BLE001  raised where the message is sent
+        return error
+
+
+def _told_of(claimed: Sequence[ClaimedMessage]) -> list[tuple[AppointmentId, SessionId]]:
+    """The sessions that these messages are about."""
+    return [
+        (each.appointment_id, each.message.session_id)
+        for each in claimed
+        if each.message.session_id is not None
+    ]

@@ -14,7 +14,7 @@ import logging
 from collections import Counter
 from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.ids import MessageLogId
 from app.store.appointments import share_appointments
@@ -27,8 +27,9 @@ from app.store.messages import (
     waiting_messages,
 )
 from app.store.pool import DatabaseUnavailableError, transaction
+from app.tasks import end
 from app.usecases.messages.compose_messages import load_subjects, load_words
-from app.usecases.messages.deliver_message import Delivery
+from app.usecases.messages.deliver_message import Delivery, Desk
 from app.usecases.messages.limit_messages import (
     destination_of,
     is_unverified,
@@ -50,8 +51,15 @@ SEND_BATCH: Final = 64
 """Messages claimed at once: few enough to send within a lease, even over a slow mail server.
 """
 
-SENDING_AT_ONCE: Final = 16
-"""Messages on their way at once; the senders bound their own connections below this."""
+SENDING_AT_ONCE: Final = 32
+"""Messages on their way at once, those whose outcome is being recorded included. The mail server's
+connections are fewer.
+"""
+
+CLAIM_BELOW: Final = 32
+"""The next batch is claimed when so few messages of the earlier ones are left: no connection waits
+for it.
+"""
 
 LEASE: Final = timedelta(minutes=5)
 """How long a claimed message is left to its worker, by the real clock: how late it is at most when
@@ -72,16 +80,45 @@ _UNEXPECTED: Final = "an unexpected error; the worker's log says more"
 _log: Final = logging.getLogger(__name__)
 
 
+class Claimed(NamedTuple):
+    """A message that was claimed, and when it must have begun."""
+
+    delivery: Delivery
+    begin_by: datetime
+
+
 async def send_messages(resources: Resources) -> dict[str, int]:
     """Send all that is due, for some minutes at most; how many messages ended how."""
     until = monotonic() + RUN_SECONDS
     counts: Counter[str] = Counter()
-    more = True
-    while more and monotonic() < until:
-        planned = await log_what_is_due(resources)
-        claimed = await _send_batch(resources, counts)
-        more = planned > 0 or claimed > 0
+    desk, slots = Desk(resources), asyncio.Semaphore(SENDING_AT_ONCE)
+    sending: set[asyncio.Task[str]] = set()
+    try:
+        more = True
+        while more and monotonic() < until:
+            planned = await log_what_is_due(resources)
+            claimed = await _claim_batch(resources, desk)
+            sending |= {asyncio.create_task(_deliver(each, slots)) for each in claimed}
+            # What came due while the last ones were sent is looked for before the run ends.
+            more = bool(planned or sending)
+            await _finish(sending, counts, most_left=CLAIM_BELOW if claimed else 0)
+        await _finish(sending, counts, most_left=0)
+    except asyncio.CancelledError:
+        await end(sending)
+        raise
+    finally:
+        # After an error, what was begun may end.
+        await asyncio.gather(*sending, return_exceptions=True)
+        await desk.aclose()
     return dict(counts)
+
+
+async def _finish(sending: set[asyncio.Task[str]], counts: Counter[str], *, most_left: int) -> None:
+    """Wait until so few messages are left."""
+    while len(sending) > most_left:
+        done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+        sending -= done
+        counts.update(each.result() for each in done)
 
 
 # ---------------------------------------------------------------- from the outbox to the log
@@ -142,12 +179,11 @@ async def _log_due(
 # ---------------------------------------------------------------- from the log to the senders
 
 
-async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
-    """Claim and send a batch; how many messages were claimed."""
+async def _claim_batch(resources: Resources, desk: Desk) -> list[Claimed]:
     now = resources.real_clock()
     waiting = await waiting_messages(resources.pool, real_now=now, batch_size=SEND_BATCH)
     lease_until = now + LEASE
-    deliveries: list[Delivery] = []
+    batch: list[Claimed] = []
     for organization_id, ids in waiting.items():
         claimed = await claim_messages(
             resources.pool, organization_id, ids, real_now=now, lease_until=lease_until
@@ -155,19 +191,21 @@ async def _send_batch(resources: Resources, counts: Counter[str]) -> int:
         if claimed:
             about = {(each.message.kind, each.message.recipient) for each in claimed}
             own = await load_words(resources.pool, organization_id, about)
-            deliveries += [Delivery(resources=resources, claimed=each, own=own) for each in claimed]
-    slots = asyncio.Semaphore(SENDING_AT_ONCE)
-    begin_by = lease_until - LEASE_RESERVE
-    counts.update(
-        await asyncio.gather(*(_deliver(each, slots, begin_by=begin_by) for each in deliveries))
-    )
-    return len(deliveries)
+            batch += [
+                Claimed(
+                    Delivery(resources=resources, desk=desk, claimed=each, own=own),
+                    begin_by=lease_until - LEASE_RESERVE,
+                )
+                for each in claimed
+            ]
+    return batch
 
 
-async def _deliver(delivery: Delivery, slots: asyncio.Semaphore, *, begin_by: datetime) -> str:
+async def _deliver(claimed: Claimed, slots: asyncio.Semaphore) -> str:
     """One message. Its failure must not keep the others from being sent."""
+    delivery = claimed.delivery
     async with slots:
-        if delivery.resources.real_clock() > begin_by:
+        if delivery.resources.real_clock() > claimed.begin_by:
             return LEFT
         try:
             return await delivery.run() or LEFT

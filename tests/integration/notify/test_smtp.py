@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
+from email.message import EmailMessage
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -127,8 +129,11 @@ async def test_lines_of_dots_survive() -> None:
     async with mail_server() as mail, a_sender(mail.port) as sender:
         await sender.send(ready(a_letter(content=content)))
     assert isinstance(mail.letters[0].content, bytes)
-    parts = dict(_body(mail.letters[0].content))
-    assert "\n.\n..\n.5\n" in parts["text/plain"].replace("\r\n", "\n")
+    received = message_from_bytes(mail.letters[0].content, policy=policy.default)
+    assert isinstance(received, EmailMessage)
+    text = received.get_body(("plain",))
+    assert text is not None
+    assert "\n.\n..\n.5\n" in text.get_content().replace("\r\n", "\n")
 
 
 async def test_one_connection_carries_many_letters() -> None:
@@ -374,6 +379,73 @@ async def test_a_kept_connection_that_died_is_replaced(answer: str | None) -> No
         assert isinstance(await sender.send(ready(a_letter())), Sent)
         assert isinstance(await sender.send(ready(a_letter())), Sent)
     assert (len(mail.letters), mail.connections) == (2, 2)
+
+
+async def test_a_kept_connection_that_dies_at_the_recipient_is_replaced() -> None:
+    """Nothing of the letter has been said by then."""
+
+    def script(connection: int, command: str) -> str | None:
+        if connection == 1 and command == "RCPT" and mail.commands.count("RCPT") > 1:
+            raise HangUp
+        return None
+
+    async with scripted(script) as mail, a_sender(mail.port) as sender:
+        for _ in range(2):
+            assert isinstance(await sender.send(ready(a_letter())), Sent)
+    assert (len(mail.letters), mail.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("answer", [None, "421 4.7.0 too many messages on this connection"])
+async def test_a_server_that_ends_each_connection_after_some_letters_gets_each_letter_once(
+    answer: str | None,
+) -> None:
+    """Whether it says so or not, with several connections side by side."""
+    begun: Counter[int] = Counter()
+
+    def script(connection: int, command: str) -> str | None:
+        if command == "MAIL":
+            begun[connection] += 1
+            if begun[connection] > 3:
+                if answer is None:
+                    raise HangUp
+                return answer
+        return None
+
+    letters = [a_letter(message_id=f"<{number}@salon.example>") for number in range(20)]
+    async with scripted(script) as mail, a_sender(mail.port, max_connections=3) as sender:
+        outcomes = await asyncio.gather(*(sender.send(ready(letter)) for letter in letters))
+    assert all(isinstance(outcome, Sent) for outcome in outcomes), outcomes
+    arrived = [
+        message_from_bytes(each, policy=policy.default)["Message-ID"] for each in mail.letters
+    ]
+    assert sorted(arrived) == sorted(letter.message_id for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer"),
+    [
+        ("CONNECT", "421 4.7.0 too many connections from your address"),
+        ("EHLO", "421 4.3.2 too many concurrent connections"),
+    ],
+)
+async def test_a_server_that_allows_fewer_connections_gets_all_letters_over_those(
+    stage: str, answer: str
+) -> None:
+    """None of them fails for it, and the server is not asked for more again and again."""
+    allowed: set[int] = set()
+
+    def script(connection: int, command: str) -> str | None:
+        if command == stage and connection not in allowed:
+            if len(allowed) == 2:
+                return answer
+            allowed.add(connection)
+        return None
+
+    async with scripted(script) as mail, a_sender(mail.port, max_connections=8) as sender:
+        outcomes = await asyncio.gather(*(sender.send(ready(a_letter())) for _ in range(30)))
+    assert all(isinstance(outcome, Sent) for outcome in outcomes), outcomes
+    assert len(mail.letters) == 30
+    assert mail.connections <= 8
 
 
 async def test_a_connection_closed_while_idle_is_replaced() -> None:
