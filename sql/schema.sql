@@ -1251,6 +1251,8 @@ CREATE UNIQUE INDEX customer_by_guest_email ON public.customer USING btree (orga
 
 CREATE UNIQUE INDEX customer_by_guest_phone ON public.customer USING btree (organization_id, phone) WHERE ((subject IS NULL) AND (email IS NULL) AND (NOT made_by_staff));
 
+CREATE INDEX customer_by_maker ON public.customer USING btree (organization_id, made_by_provider, id) WHERE (made_by_provider IS NOT NULL);
+
 CREATE INDEX customer_erased ON public.customer USING btree (erased_at) WHERE (erased_at IS NOT NULL);
 
 CREATE UNIQUE INDEX customer_external_id_key ON public.customer USING btree (organization_id, external_id) WHERE (external_id IS NOT NULL);

@@ -64,6 +64,18 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedCustomer:
+    """A customer as a provider knows them who did not make their record: by what was given for
+    their last visit together, which was booked at `last_booked_at`.
+    """
+
+    id: CustomerId
+    contact: Contact
+    time_zone: str
+    last_booked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment(Taken):
     """A booked visit, `[starts_at, ends_at)` in UTC.
 

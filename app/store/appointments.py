@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.hold import Hold
+    from app.core.ids import SubjectId
     from app.core.keyset import Keyset
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
@@ -46,6 +47,7 @@ _PAGES = {
     for whose in (
         "of_organization",
         "of_subjects",
+        "of_services",
         "of_customers",
         "of_people",
         "of_many_people",
@@ -57,6 +59,7 @@ _PAGES = {
 }
 _COUNT_OF_ORGANIZATION = query("count_appointments_of_organization")
 _COUNT_OF_SUBJECTS = query("count_appointments_of_subjects")
+_COUNT_OF_SERVICES = query("count_appointments_of_services")
 _COUNT_OF_CUSTOMERS = query("count_appointments_of_customers")
 _UNBOUNDED: Final = (None, None, None, None, None)
 
@@ -178,14 +181,25 @@ async def count_appointments(
 async def pages_of_subjects(
     on: Executor,
     organization_id: OrganizationId,
-    subject_ids: Sequence[Id],
+    subject_ids: Sequence[SubjectId],
     which: AppointmentFilter,
     keyset: Keyset,
-) -> dict[Id, list[Appointment]]:
-    """The same page of the appointments of each provider, resource or service, in the order of
+) -> dict[SubjectId, list[Appointment]]:
+    """The same page of the appointments of each provider or resource, in the order of
     (starts_at, id), in one statement.
     """
     return await _pages("of_subjects", on, organization_id, subject_ids, which, keyset)
+
+
+async def pages_of_services(
+    on: Executor,
+    organization_id: OrganizationId,
+    service_ids: Sequence[ServiceId],
+    which: AppointmentFilter,
+    keyset: Keyset,
+) -> dict[ServiceId, list[Appointment]]:
+    """The same page of the appointments for each service, in the order of (starts_at, id)."""
+    return await _pages("of_services", on, organization_id, service_ids, which, keyset)
 
 
 async def page_of_subjects_by_creation(
@@ -268,17 +282,31 @@ async def _pages(
 async def count_appointments_of_subjects(
     on: Executor,
     organization_id: OrganizationId,
-    subject_ids: Sequence[Id],
+    subject_ids: Sequence[SubjectId],
     which: AppointmentFilter,
-) -> tuple[dict[Id, int], int]:
+) -> tuple[dict[SubjectId, int], int]:
     """How many appointments each of those lists holds in all, absent where there are none; and all
     together, in which nothing counts twice.
     """
     rows = await _COUNT_OF_SUBJECTS.many(
         on, organization_id, *_UNBOUNDED, *which.parameters, subject_ids
     )
-    counts: dict[Id | None, int] = {row["wanted_id"]: row["total"] for row in rows}
+    counts: dict[SubjectId | None, int] = {row["wanted_id"]: row["total"] for row in rows}
     return {each: counts[each] for each in subject_ids if each in counts}, counts[None]
+
+
+async def count_appointments_of_services(
+    on: Executor,
+    organization_id: OrganizationId,
+    service_ids: Sequence[ServiceId],
+    which: AppointmentFilter,
+) -> int:
+    """How many appointments those lists hold in all."""
+    row = await _COUNT_OF_SERVICES.one(
+        on, organization_id, *_UNBOUNDED, *which.parameters, service_ids
+    )
+    total: int = row["total"]
+    return total
 
 
 async def count_appointments_of_customers(

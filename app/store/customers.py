@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import asyncpg
 
-from app.core.appointment import Contact, Customer
+from app.core.appointment import Contact, Customer, ServedCustomer
 from app.core.ids import CustomerId
 from app.store.calendar_feeds import delete_feed_of_customer
 from app.store.messages import forget_destinations_of_customer
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _BY_IDS = query("customer_by_ids")
 _BY_SUBJECT = query("customer_by_subject")
 _OF_PROVIDER = query("customers_of_provider")
+_MADE_BY = query("customers_made_by_provider")
+_CONTACTS = query("contacts_of_customers")
+_FIRST_BOOKINGS = query("first_bookings")
 _PEOPLE = {False: query("people_forward"), True: query("people_backward")}
 _COUNT_PEOPLE = query("count_people")
 _EXPORT = query("export_customer")
@@ -49,18 +52,22 @@ def customer_from(row: Record) -> Customer:
     return Customer(
         id=CustomerId(row["id"]),
         subject=row["subject"],
-        contact=Contact(
-            name=row["name"],
-            email=row["email"],
-            phone=row["phone"],
-            locale=row["locale"],
-            channels=channels(row["channels"]),
-        ),
+        contact=_contact_from(row),
         time_zone=row["time_zone"],
         created_at=row["created_at"],
         external_id=row["external_id"],
         made_by_staff=row["made_by_staff"],
         is_erased=row["erased_at"] is not None,
+    )
+
+
+def _contact_from(row: Record) -> Contact:
+    return Contact(
+        name=row["name"],
+        email=row["email"],
+        phone=row["phone"],
+        locale=row["locale"],
+        channels=channels(row["channels"]),
     )
 
 
@@ -87,6 +94,52 @@ async def customers_of_provider(
         CustomerId(row["id"]): customer_from(row)
         for row in await _OF_PROVIDER.many(on, organization_id, provider_id, ids)
     }
+
+
+async def customers_made_by(
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    ids: Sequence[CustomerId],
+) -> dict[CustomerId, Customer]:
+    """Those of these customers whom the provider made, by id."""
+    return {
+        CustomerId(row["id"]): customer_from(row)
+        for row in await _MADE_BY.many(on, organization_id, provider_id, ids)
+    }
+
+
+async def customers_served_by(
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    ids: Sequence[CustomerId],
+) -> dict[CustomerId, ServedCustomer]:
+    """Those of these customers who have a visit with the provider, by id. Their records are not
+    read, so an erased one is still there, without a contact.
+    """
+    return {
+        CustomerId(row["id"]): ServedCustomer(
+            id=CustomerId(row["id"]),
+            contact=_contact_from(row),
+            time_zone=row["time_zone"],
+            last_booked_at=row["booked_at"],
+        )
+        for row in await _CONTACTS.many(on, organization_id, provider_id, ids)
+    }
+
+
+async def first_bookings(
+    on: Executor,
+    organization_id: OrganizationId,
+    provider_id: ProviderId,
+    ids: Sequence[CustomerId],
+) -> dict[CustomerId, datetime]:
+    """When the first visit of each customer with the provider was booked; absent where there is
+    none.
+    """
+    rows = await _FIRST_BOOKINGS.many(on, organization_id, provider_id, ids)
+    return {CustomerId(row["id"]): row["created_at"] for row in rows}
 
 
 Reader: TypeAlias = "OrganizationId | ProviderId"

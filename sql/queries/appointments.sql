@@ -44,8 +44,8 @@ WHERE organization_id = $1 AND id = ANY($2);
 -- customers; null ones bound nothing. $14 is the provider who looks, and sees their own. $16 has
 -- words of the customer, as the reader $15 knows them. Cases, since a plan for any parameters takes
 -- half of the rows to meet one; an OR is taken to be met by next to none, and then all rows are
--- sorted for a page.
-CASE WHEN $9::text[] IS NULL THEN true ELSE appointment.status = ANY($9) END
+-- sorted for a page. IS TRUE, since the index of confirmed ones is in another order.
+CASE WHEN $9::text[] IS NULL THEN true ELSE (appointment.status = ANY($9)) IS TRUE END
     AND CASE WHEN $10::uuid[] IS NULL THEN true ELSE appointment.service_id = ANY($10) END
     AND CASE WHEN $11::uuid[] IS NULL THEN true ELSE appointment.provider_id = ANY($11) OR appointment.provider_ids && $11 END
     AND CASE WHEN $12::uuid[] IS NULL THEN true ELSE appointment.resource_ids && $12 END
@@ -96,8 +96,8 @@ ORDER BY starts_at DESC, id DESC
 LIMIT $6::integer;
 
 -- name: appointments_of_subjects_forward :many
--- The same page of the appointments of each of these providers, resources and services, those that
--- a provider leads and others, in the order of (starts_at, id).
+-- The same page of the appointments of each of these providers and resources, those that a provider
+-- leads and others, in the order of (starts_at, id).
 -- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
 SELECT wanted.wanted_id, page.*
 FROM unnest($17::uuid[]) AS wanted (wanted_id)
@@ -109,17 +109,6 @@ CROSS JOIN LATERAL (
             FROM appointment
             WHERE organization_id = $1
                 AND provider_id = wanted.wanted_id
-                AND {{on_page_by_start}}
-                AND {{is_wanted}}
-            ORDER BY starts_at, id
-            LIMIT $6::integer
-        )
-        UNION ALL
-        (
-            SELECT {{appointment_columns}}
-            FROM appointment
-            WHERE organization_id = $1
-                AND service_id = wanted.wanted_id
                 AND {{on_page_by_start}}
                 AND {{is_wanted}}
             ORDER BY starts_at, id
@@ -167,17 +156,6 @@ CROSS JOIN LATERAL (
         )
         UNION ALL
         (
-            SELECT {{appointment_columns}}
-            FROM appointment
-            WHERE organization_id = $1
-                AND service_id = wanted.wanted_id
-                AND {{on_page_by_start}}
-                AND {{is_wanted}}
-            ORDER BY starts_at DESC, id DESC
-            LIMIT $6::integer
-        )
-        UNION ALL
-        (
             SELECT with_others.*
             FROM appointment_subject AS taken
             CROSS JOIN LATERAL (
@@ -194,6 +172,40 @@ CROSS JOIN LATERAL (
         )
     ) AS theirs
     ORDER BY theirs.starts_at DESC, theirs.id DESC
+    LIMIT $6::integer
+) AS page
+ORDER BY page.starts_at DESC, page.id DESC;
+
+-- name: appointments_of_services_forward :many
+-- The same page of the appointments for each of these services, in the order of (starts_at, id).
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, page.*
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1
+        AND service_id = wanted.wanted_id
+        AND {{on_page_by_start}}
+        AND {{is_wanted}}
+    ORDER BY starts_at, id
+    LIMIT $6::integer
+) AS page
+ORDER BY page.starts_at, page.id;
+
+-- name: appointments_of_services_backward :many
+-- The same lists from their other end: the last appointments for each service, in descending order.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT wanted.wanted_id, page.*
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1
+        AND service_id = wanted.wanted_id
+        AND {{on_page_by_start}}
+        AND {{is_wanted}}
+    ORDER BY starts_at DESC, id DESC
     LIMIT $6::integer
 ) AS page
 ORDER BY page.starts_at DESC, page.id DESC;
@@ -378,7 +390,8 @@ FROM (
         -- Of no use for entering the index by customer, and one table for all, whatever the plan.
         AND (customer_id IN (SELECT unnest($17::uuid[]))) IS TRUE
     ORDER BY starts_at, id
-    OFFSET 0
+    -- None; but a plan that knows of a limit, and not how much it is, reads the index in its order.
+    LIMIT (SELECT 2147483647)
 ) AS key
 CROSS JOIN LATERAL (
     SELECT {{appointment_columns}}
@@ -402,7 +415,8 @@ FROM (
         -- Of no use for entering the index by customer, and one table for all, whatever the plan.
         AND (customer_id IN (SELECT unnest($17::uuid[]))) IS TRUE
     ORDER BY starts_at DESC, id DESC
-    OFFSET 0
+    -- None; but a plan that knows of a limit, and not how much it is, reads the index in its order.
+    LIMIT (SELECT 2147483647)
 ) AS key
 CROSS JOIN LATERAL (
     SELECT {{appointment_columns}}
@@ -564,16 +578,6 @@ CROSS JOIN LATERAL (
     )
     UNION ALL
     (
-        SELECT id
-        FROM appointment
-        WHERE organization_id = $1
-            AND service_id = wanted.wanted_id
-            AND {{on_page_by_start}}
-            AND {{is_wanted}}
-        LIMIT $6::integer
-    )
-    UNION ALL
-    (
         SELECT taken.appointment_id
         FROM appointment_subject AS taken
         CROSS JOIN LATERAL (
@@ -589,6 +593,21 @@ CROSS JOIN LATERAL (
     )
 ) AS theirs
 GROUP BY GROUPING SETS ((wanted.wanted_id), ());
+
+-- name: count_appointments_of_services :one
+-- The total number of appointments in those lists together.
+-- params: organization_id uuid, after_start timestamptz, after_id uuid, before_start timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[]
+SELECT count(*) AS total
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT
+    FROM appointment
+    WHERE organization_id = $1
+        AND service_id = wanted.wanted_id
+        AND {{on_page_by_start}}
+        AND {{is_wanted}}
+    LIMIT $6::integer
+) AS theirs;
 
 -- name: count_appointments_of_customers :many
 -- The total number of appointments in each of those lists; no row for an empty one.

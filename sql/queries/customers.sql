@@ -74,6 +74,45 @@ LEFT JOIN LATERAL (
 ) AS first_visit ON true
 WHERE person.is_own OR visit.contact_name IS NOT NULL;
 
+-- name: contacts_of_customers :many
+-- How a provider knows these of their customers, whom they have not made themselves: by the contact
+-- that was given for their last visit together, and when that was booked.
+-- params: organization_id uuid, provider_id uuid, ids uuid[]
+SELECT wanted.id, visit.*
+FROM unnest($3::uuid[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT contact_name AS name, contact_email AS email, contact_phone AS phone, contact_locale AS locale,
+        contact_channels AS channels, customer_time_zone AS time_zone, created_at AS booked_at
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = wanted.id
+        AND (provider_id = $2 OR provider_ids @> ARRAY[$2::uuid])
+    ORDER BY starts_at DESC, id DESC
+    LIMIT 1
+) AS visit;
+
+-- name: customers_made_by_provider :many
+-- Those of these customers whom a provider made, and who are not erased.
+-- params: organization_id uuid, provider_id uuid, ids uuid[]
+SELECT {{customer_columns}}
+FROM customer
+WHERE organization_id = $1 AND made_by_provider = $2 AND id = ANY($3) AND erased_at IS NULL;
+
+-- name: first_bookings :many
+-- When the first visit of these customers with a provider was booked.
+-- params: organization_id uuid, provider_id uuid, ids uuid[]
+SELECT wanted.id, visit.created_at
+FROM unnest($3::uuid[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT created_at
+    FROM appointment
+    WHERE organization_id = $1
+        AND customer_id = wanted.id
+        AND (provider_id = $2 OR provider_ids @> ARRAY[$2::uuid])
+    ORDER BY starts_at, id
+    LIMIT 1
+) AS visit;
+
 -- fragment: people_found
 -- A reader's customers who have, for each word of a text ($3), a word that begins so; all of them
 -- where the text has no words. The key is entered at the longest word that few have, or else at the

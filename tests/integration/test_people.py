@@ -234,6 +234,30 @@ async def test_a_provider_finds_those_whom_they_serve(api: Api) -> None:
     assert await found(api, None, other.admin) == []
 
 
+async def test_a_list_shows_of_customers_what_each_shows_of_itself(api: Api) -> None:
+    """Also what is read of a provider's customers only where it is asked for."""
+    ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
+    kim = {"name": "Kim", "email": "kim@example.com"}
+    first = await an_appointment(api, ada, "2026-01-13T09:00Z", customer=kim)
+    api.clock.set("2026-01-12T12:00Z")
+    await an_appointment(api, ada, "2026-01-14T09:00Z", customer=kim | {"phone": "+4930901820"})
+    await a_customer(api, "Walk In", caller=api.acting_for(ada), externalId="two")
+    fields = "id name email phone locale channels timeZone createdAt externalId"
+    shown: list[Json] = []
+    for caller in (api.admin, api.acting_for(ada)):
+        asked = await api.ask(f"{{ customers {{ nodes {{ {fields} }} }} }}", caller=caller)
+        shown = asked["customers"]["nodes"]
+        assert [each["externalId"] for each in shown] == [None, "two"]
+        for each in shown:
+            one = f"query ($id: ID!) {{ customer(id: $id) {{ {fields} }} }}"
+            assert (await api.ask(one, caller=caller, id=each["id"]))["customer"] == each
+        assert shown[0]["createdAt"] == first["appointment"]["createdAt"]
+    renamed = {"id": shown[0]["id"], "externalId": "one"}
+    made((await api.ask(UPDATE, caller=api.admin, input=renamed))["answer"], "Customer")
+    again = await api.ask("{ customers { nodes { externalId } } }", caller=api.acting_for(ada))
+    assert [each["externalId"] for each in again["customers"]["nodes"]] == ["one", "two"]
+
+
 async def test_a_visit_handed_over_makes_its_customer_the_others(api: Api) -> None:
     ada = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))
     ben = await a_provider(api, weeklyHours=weekly("09:00", "17:00"))

@@ -169,16 +169,32 @@ class Customer(Node):
         description="The language they read, as a tag such as de-AT."
     )
     channels: list[Channel] | None = strawberry.field(description=CHANNELS)
-    created_at: datetime = strawberry.field(
+    row: strawberry.Private[core.Customer | core.ServedCustomer]
+
+    @strawberry.field(
         description="When the record was made; for a provider who did not make it, when the first "
         "visit with them was booked."
     )
-    row: strawberry.Private[core.Customer]
+    async def created_at(self, info: Info) -> datetime:
+        """Batched. If the first visit has been handed over since, the one by which they were known
+        counts.
+        """
+        row = self.row
+        if isinstance(row, core.Customer):
+            return row.created_at
+        question = KnownCustomerQuestion(info.context.viewer, row.id)
+        return await info.context.loaders.known_since.load(question) or row.last_booked_at
 
     @strawberry.field(description="The organization's own id for them. Staff only.")
-    def external_id(self, info: Info) -> str | None:
-        """Null for others."""
-        return self.row.external_id if info.context.viewer.sees_staff_matters else None
+    async def external_id(self, info: Info) -> str | None:
+        """Null for others. Batched."""
+        if not info.context.viewer.sees_staff_matters:
+            return None
+        record = self.row
+        if isinstance(record, core.ServedCustomer):
+            found = await info.context.loaders.customer.load(record.id)
+            return None if found is None else found.external_id
+        return record.external_id
 
     @strawberry.field(
         description="The private address of the calendar feed (RFC 5545) of all their "
@@ -230,13 +246,12 @@ class Customer(Node):
         )
 
     @classmethod
-    def of(cls, customer: core.Customer) -> Self:
+    def of(cls, customer: core.Customer | core.ServedCustomer) -> Self:
         """From the core."""
         contact = customer.contact
         return cls(
             id=global_id("Customer", customer.id),
             row=customer,
-            created_at=customer.created_at,
             name=contact.name,
             email=contact.email,
             phone=contact.phone,

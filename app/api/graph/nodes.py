@@ -201,7 +201,9 @@ async def node_of(info: Info, type_name: str, key: UUID) -> Node | None:
     caller may see. Batched.
     """
     found = await _found(info, type_name, key)
-    return None if isinstance(found, Customer) and found.row.is_erased else found
+    if isinstance(found, Customer) and isinstance(found.row, core.Customer):
+        return None if found.row.is_erased else found
+    return found
 
 
 @strawberry.type

@@ -64,7 +64,8 @@ class StrandedQuery:
         "start: somebody has to move or cancel them. For each of them, a provider or "
         "resource is not open, is archived, lacks the unit, or no longer belongs to "
         "the service. A provider gets their own, reception and administrators all. "
-        "Staff only."
+        "Staff only. A page is found without looking at each appointment; `totalCount` looks "
+        "at all upcoming ones: ask for it once, and not with each page."
     )
     async def stranded_appointments(
         self,

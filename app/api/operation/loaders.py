@@ -62,7 +62,7 @@ from app.usecases.look_ups import (
     session_appointment_pages,
 )
 from app.usecases.messages.list_messages import list_messages
-from app.usecases.practice.find_customers import known_customers
+from app.usecases.practice.find_customers import known_customers, known_since
 from app.usecases.practice.find_providers import find_providers, known_providers
 from app.usecases.webhooks.list_webhooks import find_deliveries, find_webhooks
 
@@ -293,6 +293,10 @@ class Loaders:
         return Loader(partial(_known_customers, self._resources))
 
     @cached_property
+    def known_since(self) -> Loader[KnownCustomerQuestion, datetime | None]:
+        return Loader(partial(_known_since, self._resources))
+
+    @cached_property
     def appointment(self) -> Loader[AppointmentId, Appointment | None]:
         return _one(partial(find_appointments, self._resources, self._organization_id))
 
@@ -417,6 +421,17 @@ async def _known_customers(
         found = await known_customers(resources, viewer, ids)
         known |= {KnownCustomerQuestion(viewer, each): row for each, row in found.items()}
     return [known.get(question) for question in questions]
+
+
+async def _known_since(
+    resources: Resources, questions: list[KnownCustomerQuestion]
+) -> list[datetime | None]:
+    since: dict[KnownCustomerQuestion, datetime] = {}
+    for viewer in {question.viewer for question in questions}:
+        ids = [question.customer_id for question in questions if question.viewer == viewer]
+        found = await known_since(resources, viewer, ids)
+        since |= {KnownCustomerQuestion(viewer, each): at for each, at in found.items()}
+    return [since.get(question) for question in questions]
 
 
 async def _next_slots(

@@ -17,10 +17,12 @@ from app.core.viewer import Role
 from app.store.appointments import (
     appointment_page,
     count_appointments_of_customers,
+    count_appointments_of_services,
     count_appointments_of_subjects,
     page_of_people,
     page_of_subjects_by_creation,
     pages_of_customers,
+    pages_of_services,
     pages_of_subjects,
 )
 from app.store.appointments import count_appointments as count_stored
@@ -61,12 +63,13 @@ so many that each is tested.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lists:
-    """What to read: the lists of these subjects or services, or of these customers, or else of the
-    whole organization.
+    """What to read: the lists of these subjects, or for these services, or of these customers, or
+    else of the whole organization.
     """
 
     which: AppointmentFilter
-    subjects: tuple[SubjectId | ServiceId, ...] | None = None
+    subjects: tuple[SubjectId, ...] | None = None
+    services: tuple[ServiceId, ...] | None = None
     customers: tuple[CustomerId, ...] | None = None
 
 
@@ -95,6 +98,9 @@ async def _page_by_start(
     if lists.subjects is not None:
         pages = await pages_of_subjects(on, organization_id, lists.subjects, which, keyset)
         return _merged(pages.values(), keyset, _by_start)
+    if lists.services is not None:
+        theirs = await pages_of_services(on, organization_id, lists.services, which, keyset)
+        return _merged(theirs.values(), keyset, _by_start)
     return await appointment_page(on, organization_id, which, keyset)
 
 
@@ -107,9 +113,10 @@ async def _page_by_creation(
             on, organization_id, lists.customers, which, keyset, by_creation=True
         )
         return _merged(pages.values(), keyset, _by_creation)
-    if lists.subjects is not None:
+    wanted = lists.services if lists.subjects is None else lists.subjects
+    if wanted is not None:
         return await page_of_subjects_by_creation(
-            on, organization_id, lists.subjects, which, keyset, few=FEW_APPOINTMENTS
+            on, organization_id, wanted, which, keyset, few=FEW_APPOINTMENTS
         )
     return await appointment_page(on, organization_id, which, keyset, by_creation=True)
 
@@ -123,6 +130,8 @@ async def count_appointments(resources: Resources, viewer: Viewer, which: Appoin
     if lists.subjects is not None:
         _, total = await count_appointments_of_subjects(on, organization_id, lists.subjects, which)
         return total
+    if lists.services is not None:
+        return await count_appointments_of_services(on, organization_id, lists.services, which)
     if lists.customers is not None:
         counts = await count_appointments_of_customers(on, organization_id, lists.customers, which)
         return sum(counts.values())
@@ -151,7 +160,7 @@ async def _lists(resources: Resources, viewer: Viewer, which: AppointmentFilter)
         if named is not None and len(named) <= FEW_SUBJECTS:
             return _Lists(which=found, subjects=tuple(named))
     if found.services is not None and len(found.services) <= FEW_SUBJECTS:
-        return _Lists(which=replace(found, services=None), subjects=found.services)
+        return _Lists(which=replace(found, services=None), services=found.services)
     return _Lists(which=found, customers=found.customers)
 
 
