@@ -2,6 +2,17 @@
 
 CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
 
+CREATE FUNCTION public.all_were_taken(taken bigint, wanted bigint) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+BEGIN
+    IF taken < wanted THEN
+        RAISE EXCEPTION 'TAKEN' USING ERRCODE = 'SW001';
+    END IF;
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.appointment_written() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -47,6 +58,106 @@ BEGIN
     END IF;
     PERFORM remember_customer(NEW.organization_id, NEW.customer_id);
     RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.circumstances_of_booking(organization_id uuid, alone bigint[], shared bigint[], for_mutation text, of_caller text, given_key text, given_subject text, given_email text, given_phone text, from_origin bytea, open_at timestamp with time zone, on_day date, named_customer uuid, for_service uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer) RETURNS TABLE(request_hash bytea, appointment_id uuid, hold_id uuid, session_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamp with time zone, external_id text, made_by_staff boolean, erased_at timestamp with time zone, of_customer bigint, open_of_network bigint, made_of_network integer, allows_overlap boolean, reminders integer[], rules_version bigint, is_free boolean)
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    of_organization CONSTANT uuid := organization_id;
+    wanted bigint;
+BEGIN
+    FOREACH wanted IN ARRAY alone LOOP
+        PERFORM pg_advisory_xact_lock(wanted);
+    END LOOP;
+    FOREACH wanted IN ARRAY shared LOOP
+        PERFORM pg_advisory_xact_lock_shared(wanted);
+    END LOOP;
+    IF cardinality(alone) > 0 THEN
+        PERFORM FROM customer
+        WHERE customer.organization_id = of_organization
+            AND customer.id = customer_of_booking(
+                of_organization, named_customer, given_subject, given_email, given_phone
+            )
+            AND customer.erased_at IS NULL
+        FOR KEY SHARE;
+    END IF;
+    RETURN QUERY
+        SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
+            person.id, person.subject, person.name, person.email, person.phone, person.time_zone, person.locale,
+            person.channels, person.created_at, person.external_id, person.made_by_staff, person.erased_at,
+            (
+                SELECT count(*)
+                FROM appointment
+                WHERE appointment.organization_id = of_organization
+                    AND appointment.customer_id = person.id
+                    AND appointment.status = 'CONFIRMED'
+                    -- No visit lasts longer than three days (claim_length), so the index is entered
+                    -- three days before.
+                    AND appointment.starts_at > open_at - interval '3 days'
+                    AND appointment.ends_at > open_at
+            ), (
+                SELECT count(*)
+                FROM appointment
+                WHERE appointment.organization_id = of_organization
+                    AND appointment.status = 'CONFIRMED'
+                    AND appointment.guest_origin = from_origin
+                    AND appointment.ends_at > open_at
+            ), (
+                SELECT tally.count
+                FROM network_tally AS tally
+                WHERE tally.organization_id = of_organization
+                    AND tally.origin = from_origin
+                    AND tally.day = on_day
+                    AND tally.what = 'BOOKINGS'
+            ), organization.allows_customer_overlap, organization.reminder_minutes_before,
+            (
+                SELECT sum(taken.rules_version)::bigint
+                FROM subject AS taken
+                WHERE taken.organization_id = of_organization AND taken.id = ANY (subject_ids)
+            ) + coalesce((
+                SELECT booked.rules_version
+                FROM service AS booked
+                WHERE booked.organization_id = of_organization AND booked.id = for_service
+            ), 0),
+            NOT EXISTS (
+                SELECT
+                FROM unnest(subject_ids, claimed_froms, claimed_untils) AS given (subject_id, claimed_from, claimed_until)
+                JOIN claim
+                    ON claim.organization_id = of_organization
+                    AND claim.subject_id = given.subject_id
+                    AND claim.active
+                    -- What begins earlier is over by then: it bounds the read of the index.
+                    AND claim.claimed_from > given.claimed_from - longest_minutes
+                    AND claim.claimed_from < given.claimed_until
+                    AND claim.claimed_until > given.claimed_from
+            ) AND NOT EXISTS (
+                SELECT
+                FROM unnest(subject_ids, claimed_froms, claimed_untils) AS given (subject_id, claimed_from, claimed_until)
+                JOIN busy_time
+                    ON busy_time.organization_id = of_organization
+                    AND busy_time.subject_id = given.subject_id
+                    AND busy_time.busy_from > given.claimed_from - longest_minutes
+                    AND busy_time.busy_from < given.claimed_until
+                    AND busy_time.busy_until > given.claimed_from
+            )
+        FROM organization
+        LEFT JOIN idempotency_key AS known
+            ON known.organization_id = of_organization
+            AND known.mutation = for_mutation
+            AND known.caller = of_caller
+            AND known.key = given_key
+        LEFT JOIN customer AS person
+            ON person.organization_id = of_organization
+            AND person.id = customer_of_booking(
+                of_organization, named_customer, given_subject, given_email, given_phone
+            )
+            AND person.erased_at IS NULL
+        WHERE organization.id = of_organization;
 END
 $$;
 
@@ -106,6 +217,33 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.customer_of_booking(of_organization uuid, named_customer uuid, given_subject text, given_email text, given_phone text) RETURNS uuid
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    IF named_customer IS NOT NULL THEN
+        RETURN named_customer;
+    ELSIF given_subject IS NOT NULL THEN
+        RETURN (
+            SELECT id FROM customer WHERE organization_id = of_organization AND subject = given_subject
+        );
+    ELSIF given_email IS NOT NULL THEN
+        RETURN (
+            SELECT id
+            FROM customer
+            WHERE organization_id = of_organization AND subject IS NULL AND NOT made_by_staff
+                AND lower(email) = lower(given_email)
+        );
+    END IF;
+    RETURN (
+        SELECT id
+        FROM customer
+        WHERE organization_id = of_organization AND subject IS NULL AND NOT made_by_staff
+            AND email IS NULL AND phone = given_phone
+    );
+END
+$$;
+
 CREATE FUNCTION public.customer_written() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -122,9 +260,76 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.lock_as_seen(organization_id uuid, alone bigint[], shared bigint[], seen bigint, for_mutation text, of_caller text, given_key text, given_subject text, given_email text, given_phone text, from_origin bytea, open_at timestamp with time zone, on_day date, named_customer uuid, for_service uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer) RETURNS boolean
+    LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+DECLARE
+    of_organization CONSTANT uuid := organization_id;
+    wanted bigint;
+    fingerprint bigint;
+    known uuid;
+BEGIN
+    FOREACH wanted IN ARRAY alone LOOP
+        IF NOT pg_try_advisory_xact_lock(wanted) THEN
+            RAISE EXCEPTION 'LOCKED' USING ERRCODE = 'SW001';
+        END IF;
+    END LOOP;
+    FOREACH wanted IN ARRAY shared LOOP
+        IF NOT pg_try_advisory_xact_lock_shared(wanted) THEN
+            RAISE EXCEPTION 'LOCKED' USING ERRCODE = 'SW001';
+        END IF;
+    END LOOP;
+    SELECT hashtextextended(found::text, 0), found.id
+    INTO fingerprint, known
+    FROM circumstances_of_booking(
+        of_organization, '{}', '{}', for_mutation, of_caller, given_key, given_subject, given_email, given_phone,
+        from_origin, open_at, on_day, named_customer, for_service, subject_ids, claimed_froms, claimed_untils,
+        longest_minutes
+    ) AS found;
+    IF fingerprint IS DISTINCT FROM seen THEN
+        RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+    END IF;
+    IF known IS NOT NULL THEN
+        PERFORM FROM customer
+        WHERE customer.organization_id = of_organization AND customer.id = known AND customer.erased_at IS NULL
+        FOR KEY SHARE;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+        END IF;
+    END IF;
+    RETURN true;
+END
+$$;
+
 CREATE FUNCTION public.name_sort_key(name text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     RETURN (((("left"(lower((replace(replace(replace(replace(translate(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text), 'ØøŁłĐđÐðĦħıΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩςАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯЄІҐЂЈЉЊЋЏ'::text, 'oollddddhhiαβγδεζηθικλμνξοπρστυφχψωσабвгдежзиклмнопрстуфхцчшщъыьэюяєіґђјљњћџ'::text), 'ß'::text, 'ss'::text), 'ẞ'::text, 'ss'::text), 'Æ'::text, 'ae'::text), 'æ'::text, 'ae'::text) COLLATE "C")), 200) || chr(1)) || "left"(lower((NORMALIZE(name, NFD) COLLATE "C")), 200)) || chr(1)) || "left"(translate(name, 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'::text, 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'::text), 200));
+
+CREATE FUNCTION public.provider_archived() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM service
+    WHERE organization_id = NEW.organization_id AND id IN (
+        SELECT service_id
+        FROM service_provider
+        WHERE organization_id = NEW.organization_id AND provider_id = NEW.id
+    )
+    ORDER BY id
+    FOR NO KEY UPDATE;
+    UPDATE service
+    SET rules_version = rules_version + 1
+    WHERE organization_id = NEW.organization_id AND id IN (
+        SELECT service_id
+        FROM service_provider
+        WHERE organization_id = NEW.organization_id AND provider_id = NEW.id
+    );
+    RETURN NULL;
+END
+$$;
 
 CREATE FUNCTION public.remember_customer(of_organization uuid, of_customer uuid) RETURNS void
     LANGUAGE plpgsql
@@ -181,6 +386,38 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.rules_of_services_written() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM service
+    WHERE (organization_id, id) IN (SELECT organization_id, service_id FROM written)
+    ORDER BY organization_id, id
+    FOR NO KEY UPDATE;
+    -- The trigger of the service does the rest.
+    UPDATE service
+    SET rules_version = rules_version + 1
+    WHERE (organization_id, id) IN (SELECT organization_id, service_id FROM written);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION public.rules_of_subjects_written() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM FROM subject
+    WHERE (organization_id, id) IN (SELECT organization_id, subject_id FROM written)
+    -- In one order, so that two that change several subjects do not wait for each other.
+    ORDER BY organization_id, id
+    FOR NO KEY UPDATE;
+    UPDATE subject
+    SET rules_version = rules_version + 1
+    WHERE (organization_id, id) IN (SELECT organization_id, subject_id FROM written);
+    RETURN NULL;
+END
+$$;
+
 CREATE FUNCTION public.search_words(said text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
@@ -202,6 +439,15 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.service_written() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.rules_version := OLD.rules_version + 1;
+    RETURN NEW;
+END
+$$;
+
 CREATE FUNCTION public.subject_for_provider() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -218,6 +464,15 @@ CREATE FUNCTION public.subject_is_provider() RETURNS trigger
 BEGIN
     NEW.subject_id := NEW.provider_id;
     RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION public.subject_written() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE subject SET rules_version = rules_version + 1 WHERE organization_id = NEW.organization_id AND id = NEW.id;
+    RETURN NULL;
 END
 $$;
 
@@ -843,6 +1098,7 @@ CREATE TABLE public.service (
     location_id uuid,
     is_archived boolean DEFAULT false NOT NULL,
     external_id text,
+    rules_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT service_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
     CONSTRAINT service_buffer_after_range CHECK (((buffer_after_minutes >= 0) AND (buffer_after_minutes <= 1440))),
     CONSTRAINT service_buffer_before_range CHECK (((buffer_before_minutes >= 0) AND (buffer_before_minutes <= 1440))),
@@ -927,6 +1183,7 @@ CREATE TABLE public.subject (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
     kind text NOT NULL,
+    rules_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT subject_kind_known CHECK ((kind = ANY (ARRAY['PROVIDER'::text, 'RESOURCE'::text])))
 );
 
@@ -1357,6 +1614,12 @@ CREATE TRIGGER appointment_inserted AFTER INSERT ON public.appointment FOR EACH 
 
 CREATE TRIGGER appointment_updated AFTER UPDATE ON public.appointment FOR EACH ROW WHEN ((((((old.provider_id IS DISTINCT FROM new.provider_id) OR (old.provider_ids IS DISTINCT FROM new.provider_ids)) OR (old.contact_name IS DISTINCT FROM new.contact_name)) OR (old.contact_email IS DISTINCT FROM new.contact_email)) OR (old.contact_phone IS DISTINCT FROM new.contact_phone))) EXECUTE FUNCTION public.appointment_written();
 
+CREATE TRIGGER availability_exception_deleted AFTER DELETE ON public.availability_exception REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER availability_exception_inserted AFTER INSERT ON public.availability_exception REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER availability_exception_updated AFTER UPDATE ON public.availability_exception REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
 CREATE TRIGGER availability_exception_written_by_0_1 BEFORE INSERT OR UPDATE ON public.availability_exception FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
 
 CREATE TRIGGER claim_written_by_0_1 BEFORE INSERT OR UPDATE ON public.claim FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
@@ -1365,9 +1628,47 @@ CREATE TRIGGER customer_inserted AFTER INSERT ON public.customer FOR EACH ROW EX
 
 CREATE TRIGGER customer_updated AFTER UPDATE ON public.customer FOR EACH ROW WHEN (((((old.name IS DISTINCT FROM new.name) OR (old.email IS DISTINCT FROM new.email)) OR (old.phone IS DISTINCT FROM new.phone)) OR (old.erased_at IS DISTINCT FROM new.erased_at))) EXECUTE FUNCTION public.customer_written();
 
+CREATE TRIGGER provider_archived AFTER UPDATE ON public.provider FOR EACH ROW WHEN ((old.is_archived <> new.is_archived)) EXECUTE FUNCTION public.provider_archived();
+
 CREATE TRIGGER provider_inserted_by_0_1 BEFORE INSERT ON public.provider FOR EACH ROW EXECUTE FUNCTION public.subject_for_provider();
 
+CREATE TRIGGER provider_updated AFTER UPDATE ON public.provider FOR EACH ROW EXECUTE FUNCTION public.subject_written();
+
+CREATE TRIGGER resource_updated AFTER UPDATE ON public.resource FOR EACH ROW EXECUTE FUNCTION public.subject_written();
+
+CREATE TRIGGER service_need_deleted AFTER DELETE ON public.service_need REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_services_written();
+
+CREATE TRIGGER service_need_inserted AFTER INSERT ON public.service_need REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_services_written();
+
+CREATE TRIGGER service_need_updated AFTER UPDATE ON public.service_need REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_services_written();
+
+CREATE TRIGGER service_provider_deleted AFTER DELETE ON public.service_provider REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_services_written();
+
+CREATE TRIGGER service_provider_inserted AFTER INSERT ON public.service_provider REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_services_written();
+
+CREATE TRIGGER service_provider_updated AFTER UPDATE ON public.service_provider REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_services_written();
+
+CREATE TRIGGER service_updated BEFORE UPDATE ON public.service FOR EACH ROW EXECUTE FUNCTION public.service_written();
+
+CREATE TRIGGER time_off_deleted AFTER DELETE ON public.time_off REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER time_off_inserted AFTER INSERT ON public.time_off REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER time_off_updated AFTER UPDATE ON public.time_off REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER weekly_break_deleted AFTER DELETE ON public.weekly_break REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER weekly_break_inserted AFTER INSERT ON public.weekly_break REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER weekly_break_updated AFTER UPDATE ON public.weekly_break REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
 CREATE TRIGGER weekly_break_written_by_0_1 BEFORE INSERT OR UPDATE ON public.weekly_break FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
+
+CREATE TRIGGER weekly_hours_deleted AFTER DELETE ON public.weekly_hours REFERENCING OLD TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER weekly_hours_inserted AFTER INSERT ON public.weekly_hours REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
+
+CREATE TRIGGER weekly_hours_updated AFTER UPDATE ON public.weekly_hours REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION public.rules_of_subjects_written();
 
 CREATE TRIGGER weekly_hours_written_by_0_1 BEFORE INSERT OR UPDATE ON public.weekly_hours FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
 

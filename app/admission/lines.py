@@ -181,10 +181,14 @@ class Lines(Generic[Asker, Refusal]):
                 self._contested_until.put(key, monotonic() + CONTESTED_SECONDS)
             line.leave(came_too_late=turn.came_too_late)
 
+    def is_contested(self, key: Hashable) -> bool:
+        """Whether a request of this key lately came too late."""
+        return monotonic() < self._contested_until.get(key, 0.0)
+
     def _begin(self, key: Hashable, look: Look[Asker, Refusal]) -> _Line[Asker, Refusal]:
         line = self._lines[key] = _Line(
             look=look,
-            is_contested=lambda: monotonic() < self._contested_until.get(key, 0.0),
+            is_contested=lambda: self.is_contested(key),
             is_over=lambda: self._lines.pop(key, None),
         )
         return line

@@ -167,6 +167,7 @@ class Calendar:
 
     `is_plain` is whether a visit takes this provider alone: the service needs no other and no
     resource, and a start of it has one seat. `seats` are those that a start of the service has.
+    `rules_version` rises with every change of what decides.
     """
 
     provider: Provider
@@ -175,6 +176,7 @@ class Calendar:
     rules: Rules
     is_plain: bool = True
     seats: int = 1
+    rules_version: int = 0
 
     @property
     def for_new_time(self) -> Calendar:

@@ -101,6 +101,21 @@ class Calendars:
             return None
         return known
 
+    def last_read(
+        self, organization_id: OrganizationId, party: Party
+    ) -> KnownCalendar[Calendar] | None:
+        """As `find`, however long ago it was read: for a caller who compares the version of its
+        rules with the database's.
+        """
+        known = self._known.get((organization_id, party))
+        return known if known is not None and isinstance(known.calendar, Calendar) else None
+
+    def forget(self, organization_id: OrganizationId, party: Party) -> None:
+        """Its rules have changed since it was read."""
+        known = self._known.pop((organization_id, party))
+        if known is not None:
+            self._evicted((organization_id, party), known)
+
     def keep(self, organization_id: OrganizationId, known: Known) -> None:
         """In place of an older one."""
         key: SourceKey

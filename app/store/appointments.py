@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from app.core.hold import Hold
     from app.core.ids import SubjectId
     from app.core.keyset import Keyset
-    from app.store.pool import Transaction
+    from app.store.pool import Transaction, Writes
     from app.store.sql import Executor, Record
 
 Id = TypeVar("Id", bound=UUID)
@@ -323,7 +323,7 @@ async def count_appointments_of_customers(
 
 
 def insert_appointment(
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     appointment: Appointment,
     *,
@@ -334,7 +334,7 @@ def insert_appointment(
     """
     policy, price = appointment.cancellation_policy, appointment.price
     _INSERT.later(
-        tx,
+        writes,
         organization_id,
         appointment.id,
         appointment.provider_id,

@@ -1,27 +1,33 @@
-"""What a booking reads before it reads the calendar, in one round trip."""
+"""What a booking rests on besides calendars, in one round trip."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.customer_limits import CustomerVisit
 from app.core.ids import CustomerId, ServiceId
+from app.core.slots import LONGEST_CLAIM_MINUTES
 from app.store.customers import customer_from
 from app.store.idempotency import stored_answer_from
 from app.store.locks import name_of_customer
 from app.store.sql import query
+from app.telemetry.metrics import LOCK_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from app.core.appointment import Contact, Customer
+    from app.core.booking import Claims
     from app.core.ids import AppointmentId, OrganizationId
     from app.store.idempotency import KeyScope, StoredAnswer
+    from app.store.locks import LockKeys
     from app.store.pool import Transaction
+    from app.store.sql import Executor, Record
 
 _BEFORE = query("before_booking")
+_LOOK = query("look_before_booking")
 _BEFORE_MOVE = query("before_move")
 _VISITS = query("visits_of_customer")
 
@@ -47,34 +53,86 @@ class BeforeBooking:
     """How many minutes before the start the organization reminds."""
 
 
-async def before_booking(
-    tx: Transaction,
-    scope: KeyScope,
-    *,
-    customer_id: CustomerId | None,
-    subject: str | None,
-    contact: Contact | None,
-    guest_origin: bytes | None,
-    now: datetime,
-) -> BeforeBooking:
-    """Ask under the locks of the key, and of the names under which the customer's bookings are
-    counted. The customer is the one with this id, else with this subject, else the guests' record
-    for this contact.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """Of what a booking asks before it is decided on. The customer is the one with this id, else
+    with this subject, else the guests' record for this contact.
     """
-    row = await _BEFORE.one(
-        tx,
-        scope.organization_id,
-        scope.mutation,
-        scope.caller,
-        scope.key,
-        subject,
-        contact and contact.email,
-        contact and contact.phone,
-        guest_origin,
-        now,
-        now.date(),
-        customer_id,
+
+    scope: KeyScope
+    customer_id: CustomerId | None
+    subject: str | None
+    contact: Contact | None
+    guest_origin: bytes | None
+    now: datetime
+
+    @property
+    def arguments(self) -> tuple[object, ...]:
+        """As the statements take them."""
+        return (
+            self.scope.mutation,
+            self.scope.caller,
+            self.scope.key,
+            self.subject,
+            self.contact and self.contact.email,
+            self.contact and self.contact.phone,
+            self.guest_origin,
+            self.now,
+            self.now.date(),
+            self.customer_id,
+        )
+
+
+async def before_booking(tx: Transaction, booking: Booking, locks: LockKeys) -> BeforeBooking:
+    """Take the locks, then ask. Those of the key, and of the names under which the customer's
+    bookings are counted, are among them.
+    """
+    with LOCK_SECONDS.time():
+        row = await _BEFORE.one(
+            tx, booking.scope.organization_id, locks.alone, locks.shared, *booking.arguments
+        )
+    return _before(row)
+
+
+class Look(NamedTuple):
+    """What was asked without locks, for a visit that would take this time of one unit of each
+    subject, from a whole minute on; the arguments are those that ask the same again.
+    """
+
+    before: BeforeBooking
+    rules_version: int
+    """The sum of the versions of the subjects' rules, and of the service's."""
+    is_free: bool
+    """Whether there is neither a claim, not even an expired one, nor a busy time."""
+    fingerprint: int
+    """Of all that was seen."""
+    arguments: tuple[object, ...]
+
+
+async def look_before_booking(
+    on: Executor, booking: Booking, service_id: ServiceId | None, claims: Claims
+) -> Look:
+    """Ask without locks, for a decision that `take_as_seen` compares with what is there then."""
+    taken = [(subject_id, each) for subject_id in sorted(claims) for each in claims[subject_id]]
+    arguments = (
+        *booking.arguments,
+        service_id,
+        [subject_id for subject_id, _ in taken],
+        [each.claimed_from for _, each in taken],
+        [each.claimed_until for _, each in taken],
+        LONGEST_CLAIM_MINUTES,
     )
+    row = await _LOOK.one(on, booking.scope.organization_id, *arguments)
+    return Look(
+        before=_before(row),
+        rules_version=row["rules_version"],
+        is_free=row["is_free"],
+        fingerprint=row["fingerprint"],
+        arguments=arguments,
+    )
+
+
+def _before(row: Record) -> BeforeBooking:
     return BeforeBooking(
         answer=None if row["request_hash"] is None else stored_answer_from(row),
         customer=None if row["id"] is None else customer_from(row),

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from app.core.limits import LimitPeriod
     from app.core.resource import Resource
     from app.core.zones import Minute
-    from app.store.pool import Transaction
+    from app.store.bookings import Look
+    from app.store.locks import LockKeys
+    from app.store.pool import Transaction, Writes
     from app.store.sql import Executor, Record
 
 _CALENDARS = query("calendars")
@@ -51,6 +53,7 @@ _CLAIMS = query("claims_of_subjects")
 _CLAIMS_UNDER_LOCK = query("claims_under_lock")
 _LED_CLAIMS = query("led_claims")
 _INSERT_CLAIMS = query("insert_claims")
+_TAKE_AS_SEEN = query("take_as_seen")
 _FREE_APPOINTMENT_TIME = query("free_appointment_time")
 _FREE_HOLD_TIME = query("free_hold_time")
 _FREE_EXPIRED_TIME = query("free_expired_time")
@@ -138,6 +141,7 @@ async def load_calendars(
                 rules=rules_in_force(provider.rules, service.rules if service else None),
                 is_plain=row["offered_is_plain"],
                 seats=row["offered_seats"],
+                rules_version=row["rules_version"],
             )
     return calendars
 
@@ -328,9 +332,7 @@ async def take_time(
     The caller shows that it holds the calendars' locks, and the claims that it saw under them:
     expired holds among those give way first. Writes that wait are written together with the claims.
     """
-    if not claims.keys() <= lock.dates.keys():
-        raise UnlockedCalendarError
-    flat = [(subject_id, each) for subject_id in sorted(claims) for each in claims[subject_id]]
+    values = _values(lock, claims, owner, new_id)
     expired = [
         subject_id
         for subject_id in sorted(claims)
@@ -340,14 +342,52 @@ async def take_time(
         )
     ]
     if expired:
-        first = min(each.claimed_from for _, each in flat)
-        until = max(each.claimed_until for _, each in flat)
+        flat = [each for of_subject in claims.values() for each in of_subject]
+        first = min(each.claimed_from for each in flat)
+        until = max(each.claimed_until for each in flat)
         await _FREE_EXPIRED_TIME.exec(
             tx, lock.organization_id, expired, first, until, LONGEST_CLAIM_MINUTES, now
         )
+    _INSERT_CLAIMS.later(tx, *values)
+    return await tx.write() == sum(map(len, claims.values()))
+
+
+def take_as_seen(
+    writes: Writes,
+    lock: CalendarLock,
+    claims: Claims,
+    owner: Owner,
+    *,
+    first: LockKeys,
+    look: Look,
+    new_id: Callable[[], UUID],
+) -> None:
+    """Let the writes end with taking all this time, under these locks, where everything is still as
+    it was looked at: see `commit_at_once`. Nothing may wait after it.
+
+    The locks are the first ones, then those of `lock`, which proves that they are asked for.
+    """
+    writes.later(
+        _TAKE_AS_SEEN.sql,
+        (
+            *_values(lock, claims, owner, new_id),
+            [*first.alone, *lock.keys({})],
+            first.shared,
+            look.fingerprint,
+            *look.arguments,
+        ),
+    )
+
+
+def _values(
+    lock: CalendarLock, claims: Claims, owner: Owner, new_id: Callable[[], UUID]
+) -> tuple[object, ...]:
+    """What is written of claims."""
+    if not claims.keys() <= lock.dates.keys():
+        raise UnlockedCalendarError
+    flat = [(subject_id, each) for subject_id in sorted(claims) for each in claims[subject_id]]
     _, some = flat[0]
-    _INSERT_CLAIMS.later(
-        tx,
+    return (
         lock.organization_id,
         owner.appointment_id,
         owner.hold_id,
@@ -361,7 +401,6 @@ async def take_time(
         [instant_of(each.claimed_from) for _, each in flat],
         [instant_of(each.claimed_until) for _, each in flat],
     )
-    return await tx.write() == len(flat)
 
 
 async def free_appointment_time(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from app.core.ids import OrganizationId, ProviderId
     from app.core.keyset import Keyset
-    from app.store.pool import Transaction
+    from app.store.pool import Transaction, Writes
     from app.store.sql import Executor, Record
 
 _BY_IDS = query("customer_by_ids")
@@ -195,7 +195,7 @@ async def customer_remains(
 
 
 def insert_customer(
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     customer: Customer,
     *,
@@ -208,7 +208,7 @@ def insert_customer(
     who made it, if one did.
     """
     _INSERT.later(
-        tx,
+        writes,
         organization_id,
         customer.id,
         customer.subject,

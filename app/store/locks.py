@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.store.sql import query
 from app.telemetry.metrics import LOCK_SECONDS
@@ -67,22 +67,33 @@ def lock_key(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
-async def lock_idempotency_key(
-    tx: Transaction,
+class LockKeys(NamedTuple):
+    """Locks that are taken first, each in its order: alone, then shared."""
+
+    alone: Sequence[int]
+    shared: Sequence[int] = ()
+
+
+def first_keys(
     scope: KeyScope,
     *,
     guests: Iterable[str] = (),
     service_id: ServiceId | None = None,
     rules: Iterable[SubjectId] = (),
-) -> None:
+) -> LockKeys:
     """Requests that carry the same key go one after the other; and so do those that count against
     one of these guests' limits, by the names in `guests`. The service, and the rules of the
-    subjects in `rules`, are shared in the same round trip.
+    subjects in `rules`, are shared.
     """
     organization_id = scope.organization_id
     key = lock_key("idempotency", organization_id, scope.mutation, scope.caller, scope.key)
     counted = sorted(lock_key("guest", organization_id, guest) for guest in guests)
-    await _wait_for(tx, [key, *counted], shared=_shared_keys(organization_id, service_id, rules))
+    return LockKeys([key, *counted], _shared_keys(organization_id, service_id, rules))
+
+
+async def lock_idempotency_key(tx: Transaction, scope: KeyScope) -> None:
+    """Requests that carry the same key go one after the other."""
+    await _wait_for(tx, first_keys(scope).alone)
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:

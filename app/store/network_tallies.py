@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from app.core.ids import OrganizationId
-    from app.store.pool import Transaction
+    from app.store.pool import Transaction, Writes
     from app.store.sql import Executor
 
 _ADD = query("add_to_network_tally")
@@ -30,10 +30,10 @@ class Tallied(StrEnum):
 
 
 def tally_booking(
-    tx: Transaction, organization_id: OrganizationId, origin: bytes, day: date
+    writes: Writes, organization_id: OrganizationId, origin: bytes, day: date
 ) -> None:
     """One more booking from this network, written with the transaction's next statement."""
-    _ADD.later(tx, organization_id, origin, day, Tallied.BOOKINGS, 1)
+    _ADD.later(writes, organization_id, origin, day, Tallied.BOOKINGS, 1)
 
 
 async def tally_messages(

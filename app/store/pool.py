@@ -50,6 +50,9 @@ lock.
 CACHED_STATEMENTS: Final = 512
 """Prepared statements kept by each connection: more than the program has."""
 
+OVERTAKEN: Final = "SW001"
+"""The SQLSTATE with which functions of ours refuse to write; see migration 0087."""
+
 _OUTAGES: Final = (
     OSError,  # with the event loop's TimeoutError
     asyncpg.PostgresConnectionError,
@@ -211,29 +214,13 @@ class Pool:
             self._connections.terminate()
 
 
-class Transaction:
-    """Everything that runs on it is committed together at the end of its block, or rolled back.
+class Writes:
+    """Writes that wait, to be sent as one statement."""
 
-    Writes may wait (`later`): they go before the next statement, or at the end, all in one round
-    trip.
-    """
+    __slots__ = ("_waiting",)
 
-    __slots__ = ("_connection", "_doomed", "_waiting", "is_snapshot")
-
-    def __init__(self, connection: Connection, *, is_snapshot: bool = False) -> None:
-        self.is_snapshot = is_snapshot
-        """Whether it can only read, and sees the same commits in every statement."""
-        self._connection = connection
-        self._doomed = False
+    def __init__(self) -> None:
         self._waiting: list[tuple[str, Sequence[object]]] = []
-
-    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
-        await self.write()
-        return await _fetch(self._connection, sql, arguments)
-
-    async def execute(self, sql: str, arguments: Sequence[object]) -> int:
-        await self.write()
-        return await _execute(self._connection, sql, arguments)
 
     def later(self, sql: str, arguments: Sequence[object]) -> None:
         """A write that waits. Those that wait together don't see one another."""
@@ -244,15 +231,42 @@ class Transaction:
         if (sql, arguments) not in self._waiting:
             self.later(sql, arguments)
 
+    def taken(self) -> tuple[str, list[object]]:
+        """All that waited, as one statement with its arguments. None waits any more."""
+        waiting, self._waiting = self._waiting, []
+        sql = together(tuple(sql for sql, _ in waiting))
+        return sql, [each for _, arguments in waiting for each in arguments]
+
+
+class Transaction(Writes):
+    """Everything that runs on it is committed together at the end of its block, or rolled back.
+
+    Writes may wait (`later`): they go before the next statement, or at the end, all in one round
+    trip.
+    """
+
+    __slots__ = ("_connection", "_doomed", "is_snapshot")
+
+    def __init__(self, connection: Connection, *, is_snapshot: bool = False) -> None:
+        super().__init__()
+        self.is_snapshot = is_snapshot
+        """Whether it can only read, and sees the same commits in every statement."""
+        self._connection = connection
+        self._doomed = False
+
+    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
+        await self.write()
+        return await _fetch(self._connection, sql, arguments)
+
+    async def execute(self, sql: str, arguments: Sequence[object]) -> int:
+        await self.write()
+        return await _execute(self._connection, sql, arguments)
+
     async def write(self) -> int:
         """Execute the waiting writes. Returns how many rows the last of them touched."""
         if not self._waiting:
             return 0
-        waiting, self._waiting = self._waiting, []
-        sql = together(tuple(sql for sql, _ in waiting))
-        return await _execute(
-            self._connection, sql, [each for _, arguments in waiting for each in arguments]
-        )
+        return await _execute(self._connection, *self.taken())
 
     def roll_back(self) -> None:
         """Roll everything back when the block ends: for a refusal that comes after a write."""
@@ -261,6 +275,27 @@ class Transaction:
     @property
     def is_doomed(self) -> bool:
         return self._doomed
+
+
+class OvertakenError(Exception):
+    """A statement that writes only what was decided on what it finds again has found something
+    else, and has written nothing. Its argument is a word: LOCKED, CHANGED or TAKEN.
+    """
+
+
+async def commit_at_once(pool: Pool, writes: Writes) -> None:
+    """Send all that waits as one statement without a transaction around it: once it has run, it is
+    committed. Raises OvertakenError where nothing was written.
+    """
+    sql, arguments = writes.taken()
+    with span("transaction"):
+        async with pool.connection() as connection:
+            try:
+                await _execute(connection, sql, arguments)
+            except asyncpg.PostgresError as error:
+                if error.sqlstate != OVERTAKEN:
+                    raise
+                raise OvertakenError(error.args[0]) from error
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.core.ids import EventId, OrganizationId, ProviderId
     from app.core.message_rules import Planned
     from app.store.idempotency import KeyScope, StoredAnswer
-    from app.store.pool import Transaction
+    from app.store.pool import Writes
 
 _HISTORY = query("insert_history")
 _OUTBOX = query("insert_outbox")
@@ -32,7 +32,7 @@ _EVENTS = query("insert_events")
 
 
 def insert_history(
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     provider_id: ProviderId,
     entries: Sequence[HistoryEntry],
@@ -45,7 +45,7 @@ def insert_history(
     first = entries[0]
     replaced = first.from_providers not in {(), first.to_providers}
     _HISTORY.later(
-        tx,
+        writes,
         organization_id,
         provider_id,
         [entry.appointment_id for entry in entries],
@@ -70,7 +70,7 @@ def insert_history(
 
 
 def insert_outbox(
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     appointment: Appointment,
     planned: Sequence[Planned],
@@ -78,7 +78,7 @@ def insert_outbox(
 ) -> None:
     """Messages about the appointment's current time, after a change by this author."""
     _OUTBOX.later(
-        tx,
+        writes,
         organization_id,
         appointment.provider_id,
         appointment.id,
@@ -92,11 +92,11 @@ def insert_outbox(
 
 
 def insert_answer(
-    tx: Transaction, scope: KeyScope, answer: StoredAnswer, created_at: datetime
+    writes: Writes, scope: KeyScope, answer: StoredAnswer, created_at: datetime
 ) -> None:
     """The key with its result. Its lock is held."""
     _KEY.later(
-        tx,
+        writes,
         scope.organization_id,
         scope.mutation,
         scope.caller,
@@ -110,7 +110,7 @@ def insert_answer(
 
 
 def insert_events(
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     happenings: Sequence[tuple[EventId, Happening]],
     *,
@@ -118,9 +118,9 @@ def insert_events(
     occurred_at: datetime,
 ) -> None:
     """Events, each under its id. The transaction's id is their place in the organization's log."""
-    _BEGIN_EPOCH.once(tx, organization_id)
+    _BEGIN_EPOCH.once(writes, organization_id)
     _EVENTS.later(
-        tx,
+        writes,
         organization_id,
         [event_id for event_id, _ in happenings],
         [each.type for _, each in happenings],

@@ -46,6 +46,7 @@ _HEADER: Final = re.compile(r"^-- (?:name|fragment): *(.*)$", re.MULTILINE)
 _FRAGMENT: Final = re.compile(r"-- fragment: *([a-z][a-z0-9_]*)")
 _INCLUDED: Final = re.compile(r"\{\{ *([^{}]*?) *\}\}")
 _NAME: Final = re.compile(r"([a-z][a-z0-9_]*) :([a-z]+)")
+_WITH: Final = "WITH "
 _PLACE: Final = re.compile(r"\$(\d+)")
 _PARAMETER: Final = re.compile(r"([a-z][a-z0-9_]*) ([a-z][a-z0-9_ ]*(?:\[\])?)")
 
@@ -142,7 +143,7 @@ class Query:
 )
 def together(statements: tuple[str, ...]) -> str:
     """These statements as one, which gives what the last of them gives; their parameters follow one
-    another.
+    another. The last one may have a WITH of its own.
 
     They see what was there before, and nothing of what the others write. Foreign keys between them
     hold, because they are checked when all is written.
@@ -150,7 +151,10 @@ def together(statements: tuple[str, ...]) -> str:
     *first, last = _numbered_on(statements)
     if not first:
         return last
-    return f"WITH {', '.join(f'write_{at} AS ({text})' for at, text in enumerate(first))}\n{last}"
+    writes = ", ".join(f"write_{at} AS ({text})" for at, text in enumerate(first))
+    if last.startswith(_WITH):
+        return f"{_WITH}{writes}, {last.removeprefix(_WITH)}"
+    return f"{_WITH}{writes}\n{last}"
 
 
 def _numbered_on(statements: tuple[str, ...]) -> Iterator[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.core.appointment import Appointment
     from app.core.booking import Claims
     from app.core.ids import OrganizationId, ServiceId, SubjectId
-    from app.store.pool import Transaction
+    from app.store.pool import Transaction, Writes
     from app.store.sql import Executor
 
 _UPSERT = query("upsert_subjects")
@@ -23,7 +23,7 @@ _LAST_ASSIGNED = query("last_assigned")
 
 
 def insert_subjects(
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     appointment: Appointment,
     claims: Claims,
@@ -34,7 +34,7 @@ def insert_subjects(
         return
     units = _units(appointment, claims)
     _UPSERT.later(
-        tx,
+        writes,
         organization_id,
         appointment.id,
         appointment.service_id,

@@ -52,6 +52,11 @@ ANSWERS: Final = Counter(
     "Answers of the mutations that take time, by type: SlotUnavailable is a booking conflict.",
     ["mutation", "answer"],
 )
+BOOKING_WAYS: Final = Counter(
+    "slotwright_booking_ways",
+    "Bookings without a hold, by way: short, or why it was left to the long one.",
+    ["way"],
+)
 LOCK_SECONDS: Final = Histogram(
     "slotwright_lock_seconds", "Waiting for advisory locks.", buckets=_FAST
 )

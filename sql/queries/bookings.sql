@@ -1,61 +1,33 @@
+-- fragment: before_booking_columns
+-- What a booking rests on, as `_before` reads it.
+request_hash, appointment_id, hold_id, session_id, id, subject, name, email, phone, time_zone,
+    locale, channels, created_at, external_id, made_by_staff, erased_at, of_customer, open_of_network,
+    made_of_network, allows_overlap, reminders;
+
 -- name: before_booking :one
--- What a booking needs, under the locks of its key, contact and network: the result of the key; the
--- customer's record, the one that staff named, or by subject, or for a guest by e-mail or, without
--- one, by phone; how many confirmed appointments are not over, the customer's and those booked by
--- guests of the network; how many bookings those guests made on the day; whether the organization
--- allows customers to be in two places at once; and when it reminds. Always one row. The customer
--- is locked against an erasure: one that was erased while this waited is not found, and one that is
--- found is not erased before this transaction ends.
--- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid
-SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id, customer.id,
-    customer.subject, customer.name, customer.email, customer.phone, customer.time_zone,
-    customer.locale,
-    customer.channels, customer.created_at, customer.external_id, customer.made_by_staff, customer.erased_at, opened.of_customer, (
-        SELECT count(*)
-        FROM appointment
-        WHERE organization_id = $1 AND status = 'CONFIRMED' AND guest_origin = $8 AND ends_at > $9
-    ) AS open_of_network, (
-        SELECT count FROM network_tally WHERE organization_id = $1 AND origin = $8 AND day = $10 AND what = 'BOOKINGS'
-    ) AS made_of_network, (
-        SELECT allows_customer_overlap FROM organization WHERE id = $1
-    ) AS allows_overlap, (
-        SELECT reminder_minutes_before FROM organization WHERE id = $1
-    ) AS reminders
-FROM (VALUES (true)) AS always
-LEFT JOIN idempotency_key AS known
-    ON known.organization_id = $1 AND known.mutation = $2 AND known.caller = $3 AND known.key = $4
-LEFT JOIN LATERAL (
-    SELECT {{customer_columns}}
-    FROM customer
-    WHERE organization_id = $1
-        AND id = coalesce($11::uuid, (
-            SELECT id FROM customer WHERE organization_id = $1 AND subject = $5
-        ), (
-            SELECT id
-            FROM customer
-            WHERE $5 IS NULL AND organization_id = $1 AND subject IS NULL AND NOT made_by_staff
-                AND lower(email) = lower($6)
-        ), (
-            SELECT id
-            FROM customer
-            WHERE $5 IS NULL AND $6 IS NULL AND organization_id = $1 AND subject IS NULL AND NOT made_by_staff
-                AND email IS NULL AND phone = $7
-        ))
-        -- Compared again after waiting for the lock, unlike the addresses.
-        AND erased_at IS NULL
-    FOR KEY SHARE
-) AS customer ON true
--- No visit lasts longer than three days (claim_length), so the index is entered three days before
--- now.
-LEFT JOIN LATERAL (
-    SELECT count(*) AS of_customer
-    FROM appointment
-    WHERE organization_id = $1
-        AND customer_id = customer.id
-        AND status = 'CONFIRMED'
-        AND starts_at > $9::timestamptz - interval '3 days'
-        AND ends_at > $9
-) AS opened ON true;
+-- Take these locks, those of the key, contact and network among them, and share the others; then
+-- what a booking needs under them, see circumstances_of_booking. Always one row.
+-- params: organization_id uuid, alone bigint[], shared bigint[], mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid
+SELECT {{before_booking_columns}}
+FROM circumstances_of_booking(
+    organization_id => $1, alone => $2, shared => $3, for_mutation => $4, of_caller => $5, given_key => $6,
+    given_subject => $7, given_email => $8, given_phone => $9, from_origin => $10, open_at => $11, on_day => $12,
+    named_customer => $13, for_service => NULL, subject_ids => '{}', claimed_froms => '{}', claimed_untils => '{}',
+    longest_minutes => 0
+);
+
+-- name: look_before_booking :one
+-- The same without any lock, with whether the time is free that each of these subjects would give,
+-- and the version of the rules by which that is decided; and a fingerprint of all of it. $16 is the
+-- length of the longest claim.
+-- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid, service_id uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer
+SELECT {{before_booking_columns}}, rules_version, is_free, hashtextextended(found::text, 0) AS fingerprint
+FROM circumstances_of_booking(
+    organization_id => $1, alone => '{}', shared => '{}', for_mutation => $2, of_caller => $3, given_key => $4,
+    given_subject => $5, given_email => $6, given_phone => $7, from_origin => $8, open_at => $9, on_day => $10,
+    named_customer => $11, for_service => $12, subject_ids => $13, claimed_froms => $14, claimed_untils => $15,
+    longest_minutes => $16
+) AS found;
 
 -- name: before_move :one
 -- What a move needs under the lock of its key: the result of the key; the appointment's customer,
@@ -89,6 +61,7 @@ WHERE organization_id = $1
     AND customer_id = $2
     AND status = 'CONFIRMED'
     AND id IS DISTINCT FROM $7
-    -- As in before_booking.
+    -- No visit lasts longer than three days (claim_length), so the index is entered three days
+    -- before.
     AND starts_at > least($4::timestamptz, $5::timestamptz) - interval '3 days'
     AND ((service_id = $3 AND ends_at > $4) OR (starts_at < $6 AND ends_at > $5));

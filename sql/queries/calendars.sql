@@ -36,6 +36,8 @@ SELECT wanted.provider_id AS wanted_provider_id, wanted.service_id AS wanted_ser
     service.description AS offered_description, service.location_id AS offered_location_id,
     service.is_archived AS offered_is_archived, service.external_id AS offered_external_id,
     coalesce(service.seats, 1) AS offered_seats,
+    -- Neither goes down, so their sum changes with each of them.
+    subject.rules_version + coalesce(service.rules_version, 0) AS rules_version,
     -- Whether a visit takes the provider alone, as Needs.is_plain says it.
     service.id IS NULL OR (
         service.seats = 1
@@ -87,6 +89,9 @@ JOIN provider
     ON provider.organization_id = $1
     AND provider.id = wanted.provider_id
     AND ($6 OR NOT provider.is_archived)
+JOIN subject
+    ON subject.organization_id = $1
+    AND subject.id = wanted.provider_id
 LEFT JOIN service_provider AS offered
     ON offered.organization_id = $1
     AND offered.provider_id = wanted.provider_id
@@ -161,11 +166,8 @@ WHERE claim.organization_id = $1
     AND coalesce(appointment.provider_id, hold.provider_id, session.provider_id) = claim.subject_id
     AND coalesce(appointment.service_id, hold.service_id, session.service_id) = ANY($3);
 
--- name: insert_claims :exec
--- Take time for one visit of an appointment, a hold or a session, on units of several subjects; the
--- arrays run in parallel. Fewer rows than given mean that the exclusion constraint refused one:
--- some of the time is taken.
--- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
+-- fragment: claims_inserted
+-- The time of one visit, $1 to $12; fewer rows than given where some of it is taken.
 INSERT INTO claim (organization_id, id, subject_id, provider_id, unit, appointment_id, hold_id, session_id, during, visit,
     expires_at, active)
 SELECT subject.organization_id, given.id, subject.id,
@@ -185,6 +187,35 @@ WHERE subject.organization_id = $1 AND subject.id = given.subject_id
 -- without a deadlock.
 ORDER BY given.subject_id, given.unit
 ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
+
+-- name: insert_claims :exec
+-- Take time for one visit of an appointment, a hold or a session, on units of several subjects; the
+-- arrays run in parallel. Fewer rows than given mean that the exclusion constraint refused one:
+-- some of the time is taken.
+-- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
+{{claims_inserted}};
+
+-- name: take_as_seen :exec
+-- As insert_claims, where a booking is written in one statement without a transaction around it:
+-- the locks are taken without waiting, all that was seen before is looked at again, and the claims
+-- are written. Where a lock is taken, anything has changed or some of the time is taken, the
+-- statement fails with SW001, and all that is written with it. The parameters from $13 on are those
+-- of lock_as_seen.
+-- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[], alone bigint[], shared bigint[], seen bigint, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid, service_id uuid, looked_at uuid[], looked_from integer[], looked_until integer[], longest_minutes integer
+WITH taken AS (
+    {{claims_inserted}}
+    RETURNING 1
+)
+-- The function runs before anything is written: PostgreSQL runs the query below first, and what is
+-- in WITH when it is needed or at the end. If it ran later, it would see what was written, and
+-- fail.
+SELECT all_were_taken((SELECT count(*) FROM taken), cardinality($8::uuid[])) AND was_seen AS is_written
+FROM lock_as_seen(
+    organization_id => $1, alone => $13, shared => $14, seen => $15, for_mutation => $16, of_caller => $17,
+    given_key => $18, given_subject => $19, given_email => $20, given_phone => $21, from_origin => $22,
+    open_at => $23, on_day => $24, named_customer => $25, for_service => $26, subject_ids => $27,
+    claimed_froms => $28, claimed_untils => $29, longest_minutes => $30
+) AS was_seen;
 
 -- name: free_appointment_time :exec
 -- Free all of an appointment's time. Its claims are changed only by the transaction that has locked

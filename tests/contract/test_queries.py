@@ -160,8 +160,8 @@ async def test_a_statement_that_waits_can_be_sent_with_others(
     name: str, migrated: asyncpg.Connection
 ) -> None:
     """What waits is sent as one statement: all but the last are subqueries of its WITH. There a
-    statement can't have a WITH that writes, and the last one can have no WITH of its own at all.
-    Which of them comes last is decided at run time, so each is prepared in both places.
+    statement can't have a WITH that writes. Which of them comes last is decided at run time, so
+    each is prepared in both places.
     """
     sql = catalogue()[name].sql
     assert catalogue()[name].cardinality == "exec"
@@ -169,15 +169,24 @@ async def test_a_statement_that_waits_can_be_sent_with_others(
 
 
 @pytest.mark.parametrize("name", ["leave_session", "cancel_session"])
-async def test_a_statement_with_a_with_of_its_own_cannot_be_sent_with_others(
+async def test_a_statement_with_a_with_of_its_own_cannot_be_sent_before_others(
     name: str, migrated: asyncpg.Connection
 ) -> None:
     """The law above finds what it forbids."""
     sql = catalogue()[name].sql
     plain = catalogue()["free_appointment_time"].sql
-    for sent in ((sql, plain), (plain, sql)):
-        with pytest.raises((asyncpg.PostgresSyntaxError, asyncpg.FeatureNotSupportedError)):
-            await migrated.prepare(together(sent))
+    with pytest.raises((asyncpg.PostgresSyntaxError, asyncpg.FeatureNotSupportedError)):
+        await migrated.prepare(together((sql, plain)))
+
+
+async def test_the_last_of_several_statements_may_have_a_with_of_its_own(
+    migrated: asyncpg.Connection,
+) -> None:
+    """Its parameters follow those of the others."""
+    names = ("insert_appointment", "insert_claims", "take_as_seen")
+    queries = [catalogue()[name] for name in names]
+    together_with = await migrated.prepare(together(tuple(query.sql for query in queries)))
+    assert len(together_with.get_parameters()) == sum(len(query.params) for query in queries)
 
 
 def unpackings(source: ast.Module) -> list[list[str]]:

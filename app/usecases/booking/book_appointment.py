@@ -6,12 +6,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from app.core.appointment import Appointment, AppointmentStatus, Contact, Customer
+from app.core.appointment import Contact, Customer
 from app.core.booking import BookingWish, Wanted, accept
-from app.core.changes import AppointmentChangeKind
-from app.core.events import Author
 from app.core.external_ids import ExternalType
-from app.core.ids import AppointmentId
 from app.core.refusals import (
     BookingLimitReached,
     HoldExpired,
@@ -32,15 +29,12 @@ from app.core.validation import (
     valid_wanted,
 )
 from app.core.viewer import Role
-from app.store.appointments import insert_appointment
 from app.store.bookings import before_booking
 from app.store.customers import CustomerIsKnownError, customer_may_be_known
 from app.store.external_ids import external_id_is_taken
-from app.store.locks import lock_external_ids, lock_idempotency_key, name_of_customer, share_rules
-from app.store.network_tallies import tally_booking
+from app.store.locks import first_keys, lock_external_ids, share_rules
 from app.store.pool import transaction
 from app.store.sessions import Sitting
-from app.store.subjects import insert_subjects
 from app.usecases.booking.answer import (
     EXTERNAL_ID_TAKEN,
     Booked,
@@ -48,6 +42,7 @@ from app.usecases.booking.answer import (
     confirmation,
     written_before,
 )
+from app.usecases.booking.book_at_once import book_at_once
 from app.usecases.booking.choose_visit import (
     MOST_TRIES,
     NOTHING,
@@ -68,7 +63,6 @@ from app.usecases.booking.know_customer import (
     CUSTOMER_IS_ERASED,
     named_customer,
     new_customer,
-    subject_of,
 )
 from app.usecases.booking.limit_customers import refuse_booking
 from app.usecases.booking.limit_guests import Limited, limit_reached, limited_booker
@@ -82,8 +76,8 @@ from app.usecases.booking.lock_calendar import (
 from app.usecases.booking.refuse_early import Asker, in_turn
 from app.usecases.booking.take_visit import take_visit
 from app.usecases.booking.use_hold import HeldTime, use_hold, wanted_by_hold
+from app.usecases.booking.write_booking import BookingRequest, write_booking
 from app.usecases.events.publish import publish
-from app.usecases.events.record import customer_changed, record_change
 from app.usecases.listing.find_next_slots import nearest_visits
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
@@ -277,6 +271,9 @@ async def _attempt(
 ) -> Written | Refusal:
     take = partial(_transact_once_more, resources, viewer, key, wish)
     if wish.hold_id is None:
+        at_once = await book_at_once(resources, viewer, key, wish)
+        if at_once is not None:
+            return at_once
         return await choose_and_take(
             resources,
             viewer.organization_id,
@@ -329,27 +326,15 @@ async def _book(
 ) -> Written | Refusal | Retry:
     organization_id = viewer.organization_id
     booker = limited_booker(resources, viewer, wish)
-    guest_origin = None if booker is None else booker.origin
+    request = BookingRequest(viewer=viewer, key=key, wish=wish, booker=booker)
     named = wish.customer
-    names = () if booker is None else booker.names
     # A hold's row is locked before what a choice rests on; where there is none, those locks come
     # along right here.
     first = NOTHING if wish.hold_id is not None else shared_first(wish.wanted, way)
-    await lock_idempotency_key(
-        tx,
-        key.scope,
-        guests=names if named is None else [name_of_customer(named.id, named.subject)],
-        service_id=first.service_id,
-        rules=first.rules,
-    )
     before = await before_booking(
         tx,
-        key.scope,
-        customer_id=None if named is None else named.id,
-        subject=subject_of(viewer),
-        contact=wish.contact,
-        guest_origin=guest_origin,
-        now=resources.clock(),
+        request.asked_at(resources.clock()),
+        first_keys(key.scope, guests=request.names, service_id=first.service_id, rules=first.rules),
     )
     earlier = of_this_request(before.answer, key)
     if isinstance(earlier, IdempotencyKeyReused):
@@ -372,26 +357,7 @@ async def _book(
     customer = before.customer or new_customer(resources, viewer, tx, wish, sight.now)
     if isinstance(customer, InvalidInput):
         return customer
-    booked = _new_appointment(resources, customer, wish, service_id, sight)
-    insert_appointment(tx, organization_id, booked, guest_origin=guest_origin)
-    insert_subjects(tx, organization_id, booked, sight.claims, sight.now)
-    if guest_origin is not None:
-        tally_booking(tx, organization_id, guest_origin, sight.now.date())
-    changed = record_change(
-        resources,
-        tx,
-        organization_id,
-        None,
-        booked,
-        AppointmentChangeKind.BOOKED,
-        author=Author(actor=viewer.actor_on(booked), subject=viewer.subject, origin=guest_origin),
-        now=sight.now,
-        key=key,
-        also=() if before.customer is not None else (customer_changed(customer.id),),
-        assignment=sight.assignment,
-        ignored=booked.ignored,
-        reminders=before.reminders,
-    )
+    booked, changed = write_booking(resources, request, tx, before, sight, service_id, customer)
     # Written with the time, in one statement.
     with customer_may_be_known():
         is_taken = await take_visit(
@@ -400,9 +366,7 @@ async def _book(
     if not is_taken:
         # The database's constraints have the last word: somebody else was faster.
         return lost_race(way)
-    # Staff who name a customer did not give the number that is on their record.
-    given = booked.contact if named is None else wish.contact
-    await vouch_for_phone(tx, viewer, None if given is None else given.phone, sight.now)
+    await vouch_for_phone(tx, viewer, request.phone_given(booked), sight.now)
     times = times_changed(organization_id, sight.zones, sight.claims)
     return Written(appointment=booked, changes=(*times, changed))
 
@@ -480,41 +444,3 @@ async def _decide(
     if isinstance(sight, Sight):
         return sight, held.service_id
     return sight if isinstance(sight, InvalidInput | Retry) else HoldExpired()
-
-
-def _new_appointment(
-    resources: Resources,
-    customer: Customer,
-    wish: BookingWish,
-    service_id: ServiceId | None,
-    sight: Sight,
-) -> Appointment:
-    # Price and policy are in force for the lead.
-    accepted = accept(sight.calendar, sight.claims, sight.seats)
-    return Appointment(
-        id=AppointmentId(resources.new_id()),
-        provider_id=sight.lead,
-        service_id=service_id,
-        customer_id=customer.id,
-        external_id=wish.external_id,
-        status=AppointmentStatus.CONFIRMED,
-        starts_at=accepted.starts_at,
-        ends_at=accepted.ends_at,
-        customer_time_zone=wish.customer_time_zone,
-        contact=wish.contact or (wish.customer or customer).contact,
-        notes=wish.notes,
-        version=1,
-        time_version=1,
-        price=accepted.price,
-        cancellation_policy=accepted.cancellation_policy,
-        created_at=sight.now,
-        cancelled_at=None,
-        cancellation_reason=None,
-        cancellation_fee=None,
-        others=sight.providers[1:],
-        named=sight.named,
-        resources=sight.resources,
-        session_id=sight.session_id,
-        seats=sight.seats,
-        ignored=sight.ignored | wish.wanted.override.rules,
-    )

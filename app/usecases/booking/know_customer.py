@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from app.core.booking import BookingWish
     from app.core.viewer import Viewer
-    from app.store.pool import Transaction
+    from app.store.pool import Writes
     from app.usecases.resources import Resources
 
 CUSTOMER_IS_ERASED: Final = say(
@@ -49,7 +49,7 @@ def subject_of(viewer: Viewer) -> str | None:
 
 
 def new_customer(
-    resources: Resources, viewer: Viewer, tx: Transaction, wish: BookingWish, now: datetime
+    resources: Resources, viewer: Viewer, writes: Writes, wish: BookingWish, now: datetime
 ) -> Customer | InvalidInput:
     """A record for a first booking, written with it; a refusal where it says too little to make
     one.
@@ -64,7 +64,7 @@ def new_customer(
         time_zone=wish.customer_time_zone,
         created_at=now,
     )
-    insert_customer(tx, viewer.organization_id, customer)
+    insert_customer(writes, viewer.organization_id, customer)
     return customer
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.store.holds import ExpiredHold
     from app.store.idempotency import RequestKey
-    from app.store.pool import Transaction
+    from app.store.pool import Writes
     from app.usecases.resources import Resources
 
 
@@ -58,7 +58,7 @@ _TYPE_OF_MESSAGE: Final = {
 
 def record_change(
     resources: Resources,
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     before: Appointment | None,
     after: Appointment,
@@ -81,7 +81,7 @@ def record_change(
     """
     (changed,) = record_changes(
         resources,
-        tx,
+        writes,
         organization_id,
         [(before, after)],
         kind,
@@ -95,13 +95,13 @@ def record_change(
     )
     if key is not None:
         answer = StoredAnswer(request_hash=key.request_hash, appointment_id=after.id)
-        insert_answer(tx, key.scope, answer, now)
+        insert_answer(writes, key.scope, answer, now)
     return changed
 
 
 def record_changes(
     resources: Resources,
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     pairs: Sequence[tuple[Appointment | None, Appointment]],
     kind: AppointmentChangeKind,
@@ -129,11 +129,11 @@ def record_changes(
         )
         for before, after in pairs
     ]
-    insert_history(tx, organization_id, pairs[0][1].provider_id, entries)
+    insert_history(writes, organization_id, pairs[0][1].provider_id, entries)
     for before, after in pairs:
         planned = plan(before, after, kind, now, reminders)
         if planned:
-            insert_outbox(tx, organization_id, after, planned, author)
+            insert_outbox(writes, organization_id, after, planned, author)
     happenings = [
         Happening(
             type=TYPE_OF_CHANGE[kind],
@@ -144,7 +144,7 @@ def record_changes(
         )
         for _, after in pairs
     ]
-    record_events(resources, tx, organization_id, [*also, *happenings], author=author, now=now)
+    record_events(resources, writes, organization_id, [*also, *happenings], author=author, now=now)
     return [
         AppointmentChanged(
             organization_id=organization_id,
@@ -158,15 +158,15 @@ def record_changes(
     ]
 
 
-def record_answer(tx: Transaction, key: RequestKey, session_id: SessionId, now: datetime) -> None:
+def record_answer(writes: Writes, key: RequestKey, session_id: SessionId, now: datetime) -> None:
     """A retry of the same request gets this session."""
     answer = StoredAnswer(request_hash=key.request_hash, session_id=session_id)
-    insert_answer(tx, key.scope, answer, now)
+    insert_answer(writes, key.scope, answer, now)
 
 
 def record_hold(
     resources: Resources,
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     hold: Hold,
     *,
@@ -176,25 +176,25 @@ def record_hold(
 ) -> None:
     """A hold was made. A retry of the same request gets this hold."""
     answer = StoredAnswer(request_hash=key.request_hash, hold_id=hold.id)
-    insert_answer(tx, key.scope, answer, now)
+    insert_answer(writes, key.scope, answer, now)
     held = Happening(type=EventType.HOLD_CREATED, subject_id=hold.id, provider_id=hold.provider_id)
-    record_events(resources, tx, organization_id, [held], author=author, now=now)
+    record_events(resources, writes, organization_id, [held], author=author, now=now)
 
 
 def record_message(
     resources: Resources,
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     message_id: MessageLogId,
     status: MessageStatus,
 ) -> None:
     """A message was sent or has failed permanently; a skipped one makes no event."""
-    record_messages(resources, tx, organization_id, {message_id: status})
+    record_messages(resources, writes, organization_id, {message_id: status})
 
 
 def record_messages(
     resources: Resources,
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     ended: Mapping[MessageLogId, MessageStatus],
 ) -> None:
@@ -204,7 +204,9 @@ def record_messages(
         for message_id, status in ended.items()
         if status in _TYPE_OF_MESSAGE
     ]
-    record_events(resources, tx, organization_id, happenings, author=PROGRAM, now=resources.clock())
+    record_events(
+        resources, writes, organization_id, happenings, author=PROGRAM, now=resources.clock()
+    )
 
 
 def provider_changed(provider_id: ProviderId) -> Happening:
@@ -268,13 +270,11 @@ def hold_ended(hold: Hold | ExpiredHold) -> Happening:
     return Happening(type=EventType.HOLD_ENDED, subject_id=hold.id, provider_id=hold.provider_id)
 
 
-def record_edit(
-    resources: Resources, tx: Transaction, viewer: Viewer, happening: Happening
-) -> None:
+def record_edit(resources: Resources, writes: Writes, viewer: Viewer, happening: Happening) -> None:
     """The caller changed something of the practice, now."""
     record_events(
         resources,
-        tx,
+        writes,
         viewer.organization_id,
         [happening],
         author=viewer.author,
@@ -284,7 +284,7 @@ def record_edit(
 
 def record_events(
     resources: Resources,
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     happenings: Sequence[Happening],
     *,
@@ -298,4 +298,4 @@ def record_events(
     if happenings:
         ids = ids or [EventId(resources.new_id()) for _ in happenings]
         named = list(zip(ids, happenings, strict=True))
-        insert_events(tx, organization_id, named, author=author, occurred_at=now)
+        insert_events(writes, organization_id, named, author=author, occurred_at=now)

@@ -31,7 +31,7 @@ async def vouch_for_phone(
 
     The number that staff replaced loses its mark: they found it wrong, or somebody else's by now.
     """
-    vouched = phone if phone is not None and _vouches(viewer, phone) else None
+    vouched = phone if phone is not None and vouches(viewer, phone) else None
     replaced = instead_of if viewer.is_staff and instead_of != phone else None
     # one order for all who do so
     for each in sorted(number for number in (vouched, replaced) if number is not None):
@@ -41,7 +41,8 @@ async def vouch_for_phone(
             await distrust_phone(tx, viewer.organization_id, each)
 
 
-def _vouches(viewer: Viewer, phone: str) -> bool:
+def vouches(viewer: Viewer, phone: str) -> bool:
+    """Whether this caller can vouch for the number."""
     return viewer.is_staff or (
         viewer.verified_phone is not None and valid_phone(viewer.verified_phone) == phone
     )

@@ -1,0 +1,429 @@
+"""A booking in two round trips is the booking of the long way, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.admission import lines
+from app.core.booking import BookingWish
+from app.core.viewer import Viewer
+from app.store import pool as store_pool
+from app.store.idempotency import RequestKey
+from app.store.locks import lock_key
+from app.store.pool import DatabaseUnavailableError, Pool, Writes, transaction
+from app.store.sql import query
+from app.telemetry.metrics import BOOKING_WAYS
+from app.usecases.booking import book_appointment, book_at_once
+from app.usecases.booking.answer import Written
+from app.usecases.booking.book_at_once import Way
+from app.usecases.resources import Resources
+from tests.builders import (
+    BOOK,
+    TODAY,
+    Api,
+    Json,
+    a_booking,
+    a_provider,
+    a_service,
+    an_organization,
+    blocked_by,
+    book,
+    busy,
+    key_in,
+    made,
+    time_off,
+    utc,
+    weekly,
+)
+
+NINE, TEN, ELEVEN = utc(str(TODAY), "09:00", "10:00", "11:00")
+UPDATE_PROVIDER: Final = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
+UPDATE_SERVICE: Final = (
+    "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
+)
+SET_HOURS: Final = "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { __typename } }"
+SET_EXCEPTION: Final = (
+    "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
+)
+
+Change: TypeAlias = Callable[[Api, Json, Json], Awaitable[object]]
+
+
+async def no_short_way(*_: object) -> None:
+    """The long way decides."""
+
+
+def ways() -> Counter[str]:
+    return Counter({way: int(BOOKING_WAYS.labels(way=way)._value.get()) for way in Way})
+
+
+async def way_of(booking: Awaitable[Json]) -> tuple[Json, list[str]]:
+    """The answer, and which ways it went."""
+    before = ways()
+    answer = await booking
+    return answer, list((ways() - before).elements())
+
+
+def before_writing(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[], Awaitable[object]]
+) -> None:
+    """Let something happen after the look, and before the one statement that writes."""
+    commit = store_pool.commit_at_once
+
+    async def changed_first(pool: Pool, writes: Writes) -> None:
+        monkeypatch.setattr(book_at_once, "commit_at_once", commit)
+        await change()
+        await commit(pool, writes)
+
+    monkeypatch.setattr(book_at_once, "commit_at_once", changed_first)
+
+
+# ---------------------------------------------------------------- what it rests on
+
+
+def edit(document: str, **values: object) -> Change:
+    async def change(api: Api, provider: Json, service: Json) -> None:
+        places = {"$provider": provider["id"], "$service": service["id"]}
+        filled = {key: places.get(str(value), value) for key, value in values.items()}
+        data = await api.ask(document, caller=api.admin, input=filled)
+        assert "Error" not in data["answer"]["__typename"], data
+
+    return change
+
+
+async def off(api: Api, provider: Json, _: Json) -> None:
+    await time_off(api, provider, f"{TODAY}T08:00", f"{TODAY}T18:00")
+
+
+async def elsewhere(api: Api, provider: Json, _: Json) -> None:
+    await busy(api, provider, times=[(NINE, ELEVEN)])
+
+
+async def withdrawn(api: Api, _: Json, service: Json) -> None:
+    other = await a_provider(api)
+    await edit(UPDATE_SERVICE, id="$service", providerIds=[other["id"]])(api, other, service)
+
+
+async def booked_by_others(api: Api, provider: Json, _: Json) -> None:
+    made(await book(api, provider, NINE), "BookingConfirmation")
+
+
+CHANGES: Final[dict[str, Change]] = {
+    "hours": edit(SET_HOURS, providerId="$provider", hours=weekly("12:00", "17:00")),
+    "a break": edit(
+        SET_HOURS,
+        providerId="$provider",
+        hours=weekly("09:00", "17:00"),
+        breaks=weekly("09:00", "10:00"),
+    ),
+    "a closed date": edit(SET_EXCEPTION, providerId="$provider", date=str(TODAY), isBlocked=True),
+    "time off": off,
+    "busy elsewhere": elsewhere,
+    "notice": edit(UPDATE_PROVIDER, id="$provider", minNoticeMinutes=600),
+    "the zone": edit(UPDATE_PROVIDER, id="$provider", timeZone="Asia/Tokyo"),
+    "an archived provider": edit(UPDATE_PROVIDER, id="$provider", isArchived=True),
+    "notice of the service": edit(UPDATE_SERVICE, id="$service", minNoticeMinutes=600),
+    "an archived service": edit(UPDATE_SERVICE, id="$service", isArchived=True),
+    "a service that others offer": withdrawn,
+    "another booking": booked_by_others,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("looked", [False, True], ids=["before the look", "after the look"])
+async def test_nothing_is_booked_by_what_has_changed(
+    api: Api, monkeypatch: pytest.MonkeyPatch, change: Change, *, looked: bool
+) -> None:
+    """The process has read the calendar before; the change is made by itself or another one."""
+    provider = await a_provider(api)
+    service = await a_service(api, provider)
+    answer, went = await way_of(book(api, provider, TEN, serviceId=service["id"]))
+    made(answer, "BookingConfirmation")
+    assert went == [Way.SHORT]
+
+    async def happens() -> None:
+        with pytest.MonkeyPatch.context() as alone:
+            alone.setattr(book_appointment, "book_at_once", no_short_way)
+            await change(api, provider, service)
+
+    if looked:
+        before_writing(monkeypatch, happens)
+    else:
+        await happens()
+    answer, went = await way_of(book(api, provider, NINE, serviceId=service["id"]))
+    assert answer["__typename"] in {"SlotUnavailableError", "NotFoundError"}, answer
+    assert Way.SHORT not in went
+    assert not looked or went == [Way.CHANGED]
+
+
+async def test_a_lock_that_is_taken_is_waited_for_the_long_way(api: Api) -> None:
+    """A change of rules that is being written holds it: the booking comes before or after."""
+    provider = await a_provider(api)
+    made(await book(api, provider, TEN), "BookingConfirmation")
+    key = lock_key("rules", api.organization.id, key_in(provider["id"]))
+    async with transaction(api.resources.pool) as holder:
+        await holder.fetch("SELECT pg_advisory_xact_lock($1)", (key,))
+        booking = asyncio.create_task(way_of(book(api, provider, NINE)))
+        await blocked_by(api, holder)
+    answer, went = await booking
+    made(answer, "BookingConfirmation")
+    assert went == [Way.LOCKED]
+
+
+# ---------------------------------------------------------------- both ways
+
+STARTS: Final = utc(str(TODAY), "08:30", "09:00", "09:30", "10:00", "11:00", "11:01")
+BOOKERS: Final = ("ann@example.com", "bob@example.com", "kim")
+"""Two guests, and a customer who signs in."""
+
+Step: TypeAlias = "tuple[int, int, int, bool, int] | str"
+"""A booker, a provider, a start, whether for a service, and a key; or the name of a change."""
+
+steps: st.SearchStrategy[Step] = st.one_of(
+    st.tuples(
+        st.integers(0, len(BOOKERS) - 1),
+        st.integers(0, 1),
+        st.integers(0, len(STARTS) - 1),
+        st.booleans(),
+        st.integers(0, 20),
+    ),
+    st.sampled_from(["a break", "time off", "busy elsewhere", "notice", "notice of the service"]),
+)
+
+
+class Practice:
+    """The same providers and service in an organization of its own; what happens, by one way."""
+
+    def __init__(
+        self, api: Api, providers: Sequence[Json], service: Json, *, is_short: bool
+    ) -> None:
+        self.api = api
+        self.providers = providers
+        self.service = service
+        self.is_short = is_short
+
+    @classmethod
+    async def opened(cls, beside: Api, *, is_short: bool) -> Practice:
+        organization = await an_organization(beside.resources)
+        api = Api(beside.http, beside.resources, organization, beside.clock)
+        providers = [await a_provider(api, bufferMinutes=minutes) for minutes in (0, 15)]
+        return cls(api, providers, await a_service(api, *providers), is_short=is_short)
+
+    async def take(self, step: Step) -> object:
+        """What a client sees of it, but for ids."""
+        if isinstance(step, str):
+            await CHANGES[step](self.api, self.providers[0], self.service)
+            return None
+        booker, provider, start, for_service, key = step
+        name = BOOKERS[booker]
+        caller = self.api.customer(name) if booker == 2 else self.api.anonymous
+        wish = a_booking(
+            self.providers[provider],
+            STARTS[start],
+            customer={"name": name, "email": name if booker < 2 else "kim@example.com"},
+            idempotencyKey=f"key-{key}",
+            **({"serviceId": self.service["id"]} if for_service else {}),
+        )
+        with pytest.MonkeyPatch.context() as way:
+            if not self.is_short:
+                way.setattr(book_appointment, "book_at_once", no_short_way)
+            answer = (await self.api.ask(BOOK, caller=caller, input=wish))["answer"]
+        appointment = answer.get("appointment")
+        if appointment is None:
+            return answer["__typename"], answer.get("reasons"), answer.get("message")
+        named = [each["id"] for each in self.providers].index(appointment["provider"]["id"])
+        return {**appointment, "provider": named, "service": None, "id": None, "customer": None}
+
+    async def rows(self) -> list[list[Json]]:
+        """What is stored, but for ids."""
+        return [await self.api.rows(sql, self.api.organization.id) for sql in STORED]
+
+
+STORED: Final = (
+    """SELECT status, starts_at, ends_at, contact_email, version, time_version, created_at, notes, seats, named,
+        guest_origin IS NULL AS is_known FROM appointment WHERE organization_id = $1 ORDER BY starts_at, contact_email""",
+    """SELECT h.version, kind, actor, actor_subject, from_status, to_status, to_starts_at FROM appointment_history AS h
+        WHERE organization_id = $1 ORDER BY to_starts_at, actor, actor_subject""",
+    "SELECT kind, due_at, time_version, by_guest FROM message_outbox WHERE organization_id = $1 ORDER BY due_at, kind",
+    """SELECT type, count(*), count(DISTINCT transaction_id) AS transactions FROM event
+        WHERE organization_id = $1 GROUP BY type ORDER BY type""",
+    "SELECT mutation, caller, key FROM idempotency_key WHERE organization_id = $1 ORDER BY caller, key",
+    "SELECT name, email, subject FROM customer WHERE organization_id = $1 ORDER BY email, subject",
+    """SELECT claimed_from, claimed_until, visit_from, visit_until, unit, active FROM claim
+        WHERE organization_id = $1 ORDER BY claimed_from, claimed_until""",
+    "SELECT day, what, count FROM network_tally WHERE organization_id = $1 ORDER BY day, what",
+    "SELECT left(line, 20) AS line FROM customer_word WHERE organization_id = $1 ORDER BY line",
+)
+
+
+async def lived_both_ways(api: Api, history: Sequence[Step]) -> None:
+    practices = [await Practice.opened(api, is_short=is_short) for is_short in (True, False)]
+    for step in history:
+        short, long = [await practice.take(step) for practice in practices]
+        assert short == long, step
+    short_rows, long_rows = [await practice.rows() for practice in practices]
+    assert short_rows == long_rows
+
+
+histories = st.lists(steps, min_size=4, max_size=14)
+anything_goes: Final = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(max_examples=6, suppress_health_check=anything_goes)
+@given(history=histories)
+async def test_both_ways_book_the_same(api: Api, history: list[Step]) -> None:
+    """Over a random history of bookings and changes: answers and rows."""
+    await lived_both_ways(api, history)
+
+
+@pytest.mark.full
+@settings(max_examples=300, suppress_health_check=anything_goes)
+@given(history=histories)
+async def test_both_ways_book_the_same_for_long(api: Api, history: list[Step]) -> None:
+    """The law above, over more of them."""
+    await lived_both_ways(api, history)
+
+
+# ---------------------------------------------------------------- races and broken connections
+
+
+async def test_one_of_sixty_wins_whichever_way_they_go(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other booking goes the long way, and nobody waits in the queue of the provider."""
+    provider = await a_provider(api)
+    made(await book(api, provider, TEN), "BookingConfirmation")
+    at_once = book_at_once.book_at_once
+    turn = itertools.count()
+
+    async def every_other(
+        resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish
+    ) -> Written | None:
+        return await at_once(resources, viewer, key, wish) if next(turn) % 2 else None
+
+    monkeypatch.setattr(book_appointment, "book_at_once", every_other)
+    monkeypatch.setattr(lines, "AT_ONCE", 60)
+    answers = await asyncio.gather(*(book(api, provider, NINE) for _ in range(60)))
+    assert Counter(answer["__typename"] for answer in answers) == {
+        "BookingConfirmation": 1,
+        "SlotUnavailableError": 59,
+    }
+    assert await api.rows(
+        "SELECT count(*) AS claims FROM claim WHERE organization_id = $1 AND active",
+        api.organization.id,
+    ) == [{"claims": 2}]
+
+
+async def test_sixty_bookings_and_a_change_of_hours_agree_on_an_order(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is booked before the provider's hours end, or refused after."""
+    providers = [await a_provider(api) for _ in range(12)]
+    for provider in providers:
+        made(await book(api, provider, "2026-01-13T16:00:00Z"), "BookingConfirmation")
+    monkeypatch.setattr(lines, "AT_ONCE", 60)
+
+    async def close(provider: Json) -> Json:
+        never = {"providerId": provider["id"], "hours": []}
+        answer: Json = (await api.ask(SET_HOURS, caller=api.admin, input=never))["answer"]
+        return answer
+
+    hours = [f"2026-01-12T{hour:02}:00:00Z" for hour in range(9, 14)]
+    answers = await asyncio.gather(
+        *(book(api, provider, hour) for hour in hours for provider in providers),
+        *map(close, providers),
+    )
+    booked = Counter(answer["__typename"] for answer in answers)
+    assert booked["BookingConfirmation"] + booked["SlotUnavailableError"] == 60
+    # A transaction gets its id when it first writes, which each of these does under its locks.
+    late = await api.rows(
+        """SELECT booked.subject_id FROM event AS booked
+        WHERE organization_id = $1 AND type = 'APPOINTMENT_BOOKED' AND transaction_id > (
+            SELECT max(transaction_id) FROM event
+            WHERE organization_id = $1 AND type = 'PROVIDER_CHANGED' AND subject_id = booked.provider_id
+        )""",
+        api.organization.id,
+    )
+    assert late == []
+    for provider in providers:
+        answer, went = await way_of(book(api, provider, "2026-01-12T15:00:00Z"))
+        assert answer["__typename"] == "SlotUnavailableError"
+        assert Way.SHORT not in went
+
+
+async def test_a_connection_that_breaks_after_the_commit_books_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The long way finds the key, and so does a retry of the client's."""
+    provider = await a_provider(api)
+    wish = a_booking(provider, NINE)
+    commit = store_pool.commit_at_once
+
+    async def broken(pool: Pool, writes: Writes) -> None:
+        await commit(pool, writes)
+        raise DatabaseUnavailableError
+
+    monkeypatch.setattr(book_at_once, "commit_at_once", broken)
+    answer, went = await way_of(_asked(api, wish))
+    booked = made(answer, "BookingConfirmation")
+    assert went == [Way.DISCONNECTED]
+    again = made(await _asked(api, wish), "BookingConfirmation")
+    assert again["appointment"]["id"] == booked["appointment"]["id"]
+    assert (
+        len(
+            await api.rows(
+                "SELECT id FROM appointment WHERE organization_id = $1", api.organization.id
+            )
+        )
+        == 1
+    )
+
+
+async def _asked(api: Api, wish: Json) -> Json:
+    answer: Json = (await api.ask(BOOK, input=wish))["answer"]
+    return answer
+
+
+# ---------------------------------------------------------------- the functions
+
+
+async def test_every_table_that_a_calendar_is_read_from_raises_the_version_of_the_rules(
+    api: Api,
+) -> None:
+    """But for that of subjects, which has the version. Providers and services are never deleted."""
+    read = {*re.findall(r"(?<!epoch )\b(?:FROM|JOIN) ([a-z_]+)", query("calendars").sql)} - {
+        "unnest",
+        "subject",
+    }
+    assert read > {"provider", "service", "weekly_hours", "time_off"}
+    found = await api.rows(
+        """SELECT event_object_table::text AS name, array_agg(DISTINCT event_manipulation::text) AS events
+        FROM information_schema.triggers
+        WHERE action_statement ~ '(rules_of_(subjects|services)|subject|service)_written'
+        GROUP BY event_object_table""",
+    )
+    events = {row["name"]: sorted(row["events"]) for row in found}
+    assert {name: events.get(name) for name in read} == {
+        name: ["UPDATE"] if name in {"provider", "service"} else ["DELETE", "INSERT", "UPDATE"]
+        for name in read
+    }
+
+
+async def test_its_functions_read_by_indexes_under_one_plan(api: Api) -> None:
+    """Whatever was in a table when a connection first ran them."""
+    names = ["circumstances_of_booking", "claims_under_lock", "lock_as_seen"]
+    assert await api.rows(
+        "SELECT proname, proconfig FROM pg_proc WHERE proname = ANY($1) ORDER BY proname", names
+    ) == [
+        {"proname": each, "proconfig": ["plan_cache_mode=force_generic_plan", "enable_seqscan=off"]}
+        for each in names
+    ]
