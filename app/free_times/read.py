@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain, islice
 from time import monotonic
@@ -152,8 +152,8 @@ class Read(NamedTuple):
         found: FreeDays[Calendar] = self.of_part(0)
         for part, days in zip(self.parts[1:], self.days[1:], strict=True):
             loads = {day: load_of(visits) for day, visits in days.items()}
-            field = {"led" if part.is_led else "taken": loads}
-            found = found._replace(counted=found.counted._replace(**field))
+            counts = {"led" if part.is_led else "taken": loads}
+            found = found._replace(counted=found.counted._replace(**counts))
         return found
 
 
@@ -212,6 +212,7 @@ class Reading:
     first: date
     last: date
     dates: LocalDates
+    _dates_by_zone: dict[str, tuple[date, ...]] = field(init=False, default_factory=dict)
 
     async def free_days(
         self, parties: Sequence[Party], stamps: Mapping[Any, Stamp] | None
@@ -319,7 +320,11 @@ class Reading:
     def _parts(self, wanted: Wanted, source: Source) -> list[Part]:
         if isinstance(source, Offering):
             return []
-        return parts_of(wanted, source, dates_between(*self.dates(source.hours.time_zone)))
+        zone = source.hours.time_zone
+        dates = self._dates_by_zone.get(zone)
+        if dates is None:
+            dates = self._dates_by_zone[zone] = dates_between(*self.dates(zone))
+        return parts_of(wanted, source, dates)
 
     def _is_fit(self, known: Known | None) -> bool:
         """Whether days may be computed from it."""

@@ -62,7 +62,7 @@ class KeptAnswers:
         kept: _Kept | None = accelerator.listings.find(key, (stamps, *circumstances))
         return None if kept is None or kept.owners != before.owners else kept.body
 
-    def keep(
+    async def keep(
         self,
         operation: Operation,
         viewer: Viewer,
@@ -74,7 +74,7 @@ class KeptAnswers:
         key, made_of = _key(operation, viewer, info), context.made_of
         if key is None or not made_of.may_be_kept:
             return Body(plain)
-        body = compressed(plain)
+        body = await compressed(plain)
         self._resources().accelerator.listings.keep(
             key,
             (tuple(made_of.stamps.values()), *made_of.circumstances),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ _GZIP: Final = re.compile(
     rb"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?(?:,|$)", re.IGNORECASE
 )
 """In Accept-Encoding: gzip, and not “q=0”."""
+
+LARGE_BYTES: Final = 128 * 1024
+"""A larger answer is compressed on another thread: it takes more than a millisecond."""
 
 _GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
 
@@ -47,9 +51,15 @@ class Body:
         return len(self.plain) + len(self.gzipped or b"")
 
 
-def compressed(plain: bytes) -> Body:
-    """The body, compressed in advance if it is large."""
+async def compressed(plain: bytes) -> Body:
+    """The body, compressed in advance unless it is small."""
     if len(plain) < MIN_BYTES:
         return Body(plain)
+    if len(plain) < LARGE_BYTES:
+        return _compressed(plain)
+    return await asyncio.to_thread(_compressed, plain)
+
+
+def _compressed(plain: bytes) -> Body:
     squeezing = zlib.compressobj(LEVEL, wbits=_GZIP_FORMAT)
     return Body(plain, squeezing.compress(plain) + squeezing.flush())

@@ -41,7 +41,7 @@ V = TypeVar("V", bound=Expiring)
 
 FindBody = Callable[[Operation, V, RequestInfo], Awaitable[Body | None]]
 """The answer to the same query before, if it is still true."""
-KeepBody = Callable[[Operation, V, RequestInfo, Any, bytes], Body]
+KeepBody = Callable[[Operation, V, RequestInfo, Any, bytes], Awaitable[Body]]
 """The body of a query's answer without errors, made in a context; kept, if it may be."""
 
 Payload = dict[str, Any]
@@ -126,7 +126,7 @@ class Service(Generic[V]):
         plain = orjson.dumps(payload)
         if self.keep_body is None or operation.kind is not OperationType.QUERY:
             return Body(plain)
-        return self.keep_body(operation, viewer, info, context, plain)
+        return await self.keep_body(operation, viewer, info, context, plain)
 
     @contextmanager
     def _watched(

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from app.api.execution.operations import Operations
+from app.api.transport.bodies import LARGE_BYTES
 from tests.builders import Api, Caller, Json, a_provider, an_appointment, unknown, weekly
 
 WEEK = """query ($id: ID!, $from: Date!, $to: Date!, $zone: TimeZone) { provider(id: $id) {
@@ -162,14 +163,16 @@ async def test_errors_and_what_no_stamp_vouches_for_are_made_each_time(
         assert asking.made == before + OFTEN
 
 
+@pytest.mark.parametrize("last", ["2026-01-14", "2026-03-14"], ids=["large", "on a thread"])
 async def test_a_large_answer_is_kept_compressed_for_those_who_take_it(
-    own_api: Api, asking: Asking
+    own_api: Api, asking: Asking, last: str
 ) -> None:
     ada = await a_provider(own_api, serviceDurationMinutes=15)
-    whole = await asking.often(own_api, id=ada["id"])
+    whole = await asking.often(own_api, id=ada["id"], to=last)
     before = asking.made
-    assert await asking(own_api, id=ada["id"]) == whole
+    assert await asking(own_api, id=ada["id"], to=last) == whole
     gzipped = asking.sent_bytes
-    assert await asking(own_api, id=ada["id"], encoding="identity") == whole
+    assert await asking(own_api, id=ada["id"], to=last, encoding="identity") == whole
     assert gzipped < asking.sent_bytes / 5
+    assert asking.sent_bytes > LARGE_BYTES or last == "2026-01-14"
     assert asking.made == before
