@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,11 @@ from typing import Any
 import httpx
 import psutil
 
+from app.core.provider import Organization
+from app.process.wiring import open_resources
+from app.settings import Settings
 from app.standins.child_processes import die_with_parent
+from app.usecases.practice.create_organization import create_organization
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 180.0
@@ -41,6 +47,19 @@ def run(*arguments: str, env: Mapping[str, str]) -> Ended:
         check=False,
     )
     return Ended(status=done.returncode, output=done.stdout, errors=done.stderr)
+
+
+def make_organization(slug: str, *, env: Mapping[str, str]) -> None:
+    """As the command does, in this process: a start of the program takes two seconds."""
+
+    async def make() -> None:
+        async with open_resources(Settings.from_environment(env)) as resources:
+            made = await create_organization(resources, slug=slug, name=slug.title())
+            assert isinstance(made, Organization), made
+
+    # in a thread, as the caller's may have a running event loop
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(asyncio.run, make()).result()
 
 
 class Running:

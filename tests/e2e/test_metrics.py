@@ -16,10 +16,16 @@ from app.telemetry.metrics import (
     Deltas,
     count_answer,
 )
-from tests.e2e.program import PATIENCE_SECONDS, ask, get, run, running, wait_until_gone
+from tests.e2e.program import (
+    PATIENCE_SECONDS,
+    ask,
+    get,
+    make_organization,
+    run,
+    running,
+    wait_until_gone,
+)
 from tests.e2e.served import free_ports
-
-SALON = ("organization", "create", "--slug", "salon", "--name", "Salon")
 
 
 def value(metrics: str, series: str, /, **labels: str) -> float:
@@ -41,7 +47,7 @@ def test_an_apis_metrics_cover_all_its_workers(
 ) -> None:
     port, metrics_port = free_ports(2)
     base = f"http://127.0.0.1:{port}"
-    assert run(*SALON, env=environment).status == 0
+    make_organization("salon", env=environment)
     env = environment | {
         "SLOTWRIGHT_METRICS_PORT": str(metrics_port),
         "SLOTWRIGHT_LOG_OPERATIONS": "on",

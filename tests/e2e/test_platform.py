@@ -21,7 +21,7 @@ import yaml
 
 from app.standins.embedded import Servers, free_port
 from app.store.migrations import read_migrations
-from tests.e2e.program import ROOT, ask, get, run, running, wait_until_gone
+from tests.e2e.program import ROOT, ask, get, make_organization, run, running, wait_until_gone
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))[
     "services"
@@ -113,8 +113,15 @@ def test_a_foreign_host_is_reported(environment: dict[str, str]) -> None:
     assert "Can't listen on port" in one_sentence(ended.errors)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("workers", "how"),
+    [
+        (1, signal.SIGINT),
+        (2, signal.SIGTERM),
+        pytest.param(1, signal.SIGTERM, marks=pytest.mark.full),
+        pytest.param(2, signal.SIGINT, marks=pytest.mark.full),
+    ],
+)
 def test_serve_answers_and_ends_in_order(
     workers: int, how: signal.Signals, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -136,7 +143,7 @@ def test_serve_starts_and_answers_without_redis(
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     env = environment | {"REDIS_URL": "redis://127.0.0.1:1/0"}
-    assert run("organization", "create", "--slug", "salon", "--name", "Salon", env=env).status == 0
+    make_organization("salon", env=env)
     with running("serve", "--port", str(port), env=env, log=tmp_path / "log") as api:
         api.wait_until_answering(f"{base}/livez")
         status, body = get(f"{base}/readyz")

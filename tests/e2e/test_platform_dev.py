@@ -219,6 +219,7 @@ def test_dev_runs_for_users_who_are_not_root(
         wait_until_gone(children)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run as somebody else")
 def test_dev_runs_for_root_where_nobody_else_can_go(
     bare: dict[str, str], data_dir: Path, tmp_path: Path

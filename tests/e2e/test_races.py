@@ -61,7 +61,16 @@ CHANGE = (
 )
 
 
-@pytest.fixture(scope="module", params=[PROGRAM, LOCKLESS], ids=["with locks", "without locks"])
+IDS = ["with locks", "without locks"]
+both_ways = pytest.mark.parametrize("apis", [PROGRAM, LOCKLESS], ids=IDS, indirect=True)
+"""Of each kind of race one: without locks, its constraint is all that is left. `make test-full`
+runs all of them both ways.
+"""
+
+
+@pytest.fixture(
+    scope="module", params=[PROGRAM, pytest.param(LOCKLESS, marks=pytest.mark.full)], ids=IDS
+)
 async def apis(
     request: pytest.FixtureRequest,
     servers: Servers,
@@ -91,6 +100,7 @@ def in_days(days: int) -> datetime:
     return datetime.combine(day, datetime.min.time(), UTC)
 
 
+@both_ways
 async def test_of_two_hundred_who_want_overlapping_times_exactly_one_gets_theirs(
     apis: list[Api],
 ) -> None:
@@ -328,6 +338,7 @@ async def test_in_a_rush_on_any_provider_every_place_is_taken_and_the_rest_are_r
     assert {*map(str, (each.get("reasons") for each in answers))} == {"None", "['NOBODY_FREE']"}
 
 
+@both_ways
 async def test_two_teams_that_share_a_member_are_not_booked_at_once(apis: list[Api]) -> None:
     ada, ben, cyd = [await a_provider(apis[0]) for _ in range(3)]
     start = (in_days(5) + timedelta(hours=10)).isoformat()
@@ -340,6 +351,7 @@ async def test_two_teams_that_share_a_member_are_not_booked_at_once(apis: list[A
     assert await broken_laws(apis[0].resources.pool, apis[0].organization.id) == {}
 
 
+@both_ways
 @pytest.mark.parametrize("units", [pytest.param(1, marks=pytest.mark.full), 2])
 async def test_two_services_that_share_rooms_have_as_many_visits_as_there_are(
     apis: list[Api], units: int
@@ -384,6 +396,7 @@ async def seats_taken(api: Api, service: Json) -> int:
     return len(rows)
 
 
+@both_ways
 async def test_of_two_hundred_parties_for_twelve_seats_none_is_refused_that_fits(
     apis: list[Api], request: pytest.FixtureRequest
 ) -> None:
@@ -580,6 +593,7 @@ async def rush_with_overrides(apis: list[Api], wishes: list[Json]) -> list[Json]
     return [answer.data["answer"] for answer in answers]
 
 
+@both_ways
 async def test_a_time_goes_to_one_of_those_who_override_and_those_who_do_not(
     apis: list[Api], request: pytest.FixtureRequest
 ) -> None:
@@ -729,6 +743,7 @@ async def test_whatever_is_overridden_at_once_nothing_overlaps(apis: list[Api]) 
     assert min(desk.seen[each] for each in expected), desk.seen
 
 
+@both_ways
 @pytest.mark.parametrize("seconds", [4.0, pytest.param(60.0, marks=pytest.mark.full)])
 async def test_whatever_is_booked_at_once_nothing_overlaps_and_nothing_accepted_is_lost(
     apis: list[Api], seconds: float

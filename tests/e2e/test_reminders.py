@@ -253,7 +253,15 @@ class Stop:
         await self._locked.execute("LOCK TABLE reminder_log IN SHARE ROW EXCLUSIVE MODE")
 
 
-@pytest.mark.parametrize("step", [BEFORE_THE_LOG, CLAIMED, SENT, ANSWERED])
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(BEFORE_THE_LOG, marks=pytest.mark.full),
+        CLAIMED,
+        pytest.param(SENT, marks=pytest.mark.full),
+        ANSWERED,
+    ],
+)
 async def test_a_worker_that_is_killed_loses_nothing_and_records_nothing_twice(
     world: World, step: str
 ) -> None:

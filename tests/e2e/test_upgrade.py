@@ -18,7 +18,8 @@ from tests.lives import broken_claims
 
 
 @pytest.mark.parametrize(
-    ("appointments", "warm"), [(2_000, 0.5), pytest.param(1_000_000, 5.0, marks=pytest.mark.full)]
+    ("appointments", "warm", "pause"),
+    [(2_000, 0.5, 0.05), pytest.param(1_000_000, 5.0, 0.0, marks=pytest.mark.full)],
 )
 async def test_programs_of_0_1_0_go_on_while_their_database_is_migrated(
     servers: Servers,
@@ -27,6 +28,7 @@ async def test_programs_of_0_1_0_go_on_while_their_database_is_migrated(
     tmp_path: Path,
     appointments: int,
     warm: float,
+    pause: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(migrations, "LOCK_PAUSE_SECONDS", 0.2)
@@ -34,7 +36,13 @@ async def test_programs_of_0_1_0_go_on_while_their_database_is_migrated(
     if old is None:
         pytest.skip("the history of this checkout does not reach back to 0.1.0")
     done = await upgrade(
-        empty_database, redis_url, tmp_path, old, appointments=appointments, warm=warm
+        empty_database,
+        redis_url,
+        tmp_path,
+        old,
+        appointments=appointments,
+        warm=warm,
+        pause=pause,
     )
     assert done.failures == [], report(done)
     assert done.errors_logged == [], report(done)

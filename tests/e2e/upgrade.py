@@ -270,10 +270,13 @@ FINE: Final = frozenset({"SlotUnavailableError"})
 
 @dataclass(kw_only=True)
 class Traffic:
-    """Guests of a practice, who book, hold, move, cancel and list as fast as they are answered."""
+    """Guests of a practice, who book, hold, move, cancel and list as fast as they are answered, with
+    `pause` seconds between one wish and the next.
+    """
 
     practice: Practice
     url: str
+    pause: float = 0.0
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     took: list[tuple[str, float, float]] = field(default_factory=list)
     """What was asked for, when the answer came (monotonic), and the seconds that it took."""
@@ -291,6 +294,7 @@ class Traffic:
 
     async def _guest(self, http: httpx.AsyncClient, until: asyncio.Event) -> None:
         while not until.is_set():
+            await asyncio.sleep(self.pause)
             number = next(self._numbers)
             provider = str(global_id("Provider", self.chance.choice(self.practice.providers)))
             held = None
@@ -399,7 +403,14 @@ class Upgraded:
 
 
 async def upgrade(
-    database_url: str, redis_url: str, folder: Path, old: Path, *, appointments: int, warm: float
+    database_url: str,
+    redis_url: str,
+    folder: Path,
+    old: Path,
+    *,
+    appointments: int,
+    warm: float,
+    pause: float = 0.0,
 ) -> Upgraded:
     """Fill a database of 0.1.0, start its programs, let guests book, and migrate."""
     await migrate(database_url, folder=old_migrations(folder))
@@ -408,7 +419,7 @@ async def upgrade(
         mail = await stack.enter_async_context(letters())
         environment = old_environment(database_url, redis_url, practice.slug, mail.port)
         url, processes = stack.enter_context(old_processes(old, environment, folder))
-        traffic = Traffic(practice=practice, url=url)
+        traffic = Traffic(practice=practice, url=url, pause=pause)
         until = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(traffic.run(until))

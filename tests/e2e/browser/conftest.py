@@ -27,14 +27,16 @@ from playwright.async_api import (
 )
 
 import app
+from app.core.provider import Organization
 from app.core.viewer import Role
 from app.development.access_tokens import signed_token
-from app.development.seed import DEMO
+from app.development.seed import DEMO, seed
 from app.process.clock import system_clock
 from app.process.wiring import open_resources
 from app.settings import Settings
 from app.standins.embedded import Servers, free_port
 from app.usecases.busy.read_feeds import read_feeds
+from app.usecases.practice.create_organization import create_organization
 from tests.conftest import on_database
 
 CHROMIUM = next(
@@ -133,11 +135,16 @@ class Shop:
             SECRET, Role.ADMIN, DEMO.admin_subject, DEMO.organization, timedelta(hours=1)
         )
 
-    def run(self, *arguments: str) -> None:
-        """A command of the program, to its end."""
-        subprocess.run(
-            [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=self._environment, check=True
-        )
+    async def make_organization(self, slug: str, name: str) -> None:
+        """By this process, as `seed`."""
+        async with open_resources(Settings.from_environment(self._environment)) as resources:
+            made = await create_organization(resources, slug=slug, name=name)
+            assert isinstance(made, Organization), made
+
+    async def seed(self) -> None:
+        """The demo data, by this process: a start of the program takes two seconds."""
+        async with open_resources(Settings.from_environment(self._environment)) as resources:
+            await seed(resources)
 
     async def read_feeds(self) -> None:
         """The worker's job, now instead of within a minute."""
@@ -213,7 +220,7 @@ async def shop(
         | getattr(request.module, "SETTINGS", {})
     )
     try:
-        opened.run("seed")
+        await opened.seed()
         await opened.start()
         yield opened
     finally:

@@ -160,7 +160,7 @@ def token_for(slug: str, role: Role, subject: str = "somebody") -> str:
 async def a_practice(shop: Shop, *, days_ahead: int = 7) -> Practice:
     """Ada, Ben and Cara work from 9 to 17; massages need one of two rooms; Cara teaches yoga."""
     slug = f"practice-{next(_numbers)}"
-    shop.run("organization", "create", "--slug", slug, "--name", "Harbour Practice")
+    await shop.make_organization(slug, "Harbour Practice")
     practice = Practice(
         shop=shop,
         slug=slug,

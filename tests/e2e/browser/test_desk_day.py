@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.browser.conftest import Shop, Windows
@@ -291,6 +292,7 @@ async def test_a_whole_day_by_keyboard_alone(windows: Windows, shop: Shop) -> No
     assert windows.complaints == []
 
 
+@pytest.mark.full
 async def test_a_whole_day_by_mouse(windows: Windows, shop: Shop) -> None:
     practice = await _practice(shop)
     ben = {
