@@ -22,6 +22,7 @@ from app.process.wiring import open_resources
 from app.settings import Settings
 from app.standins.child_processes import die_with_parent
 from app.usecases.practice.create_organization import create_organization
+from tests.plain_http import NO_TLS
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 180.0
@@ -148,7 +149,7 @@ def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
 
 
 def get(url: str) -> tuple[int, str]:
-    answer = httpx.get(url, timeout=PATIENCE_SECONDS)
+    answer = httpx.get(url, timeout=PATIENCE_SECONDS, verify=NO_TLS)
     return answer.status_code, answer.text
 
 
@@ -162,7 +163,11 @@ def ask(
     if organization is not None:
         headers["Slotwright-Organization"] = organization
     answer = httpx.post(
-        f"{base}/graphql", json={"query": query}, headers=headers, timeout=PATIENCE_SECONDS
+        f"{base}/graphql",
+        json={"query": query},
+        headers=headers,
+        timeout=PATIENCE_SECONDS,
+        verify=NO_TLS,
     )
     decoded: dict[str, Any] = answer.json()
     return decoded

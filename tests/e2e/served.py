@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.standins.embedded import Servers, free_port
 from tests.builders import Api, Clock, an_organization
 from tests.e2e.program import running
+from tests.plain_http import NO_TLS
 
 PROGRAM = (sys.executable, "-m", "app")
 PATIENCE_SECONDS = 60.0
@@ -97,7 +98,10 @@ async def processes(
         apis = []
         for port in ports:
             client = httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=PATIENCE_SECONDS
+                base_url=f"http://127.0.0.1:{port}",
+                limits=limits,
+                timeout=PATIENCE_SECONDS,
+                verify=NO_TLS,
             )
             apis.append(
                 Api(await stack.enter_async_context(client), resources, organization, clock)

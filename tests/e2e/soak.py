@@ -42,6 +42,7 @@ from tests.e2e.program import Running, running
 from tests.e2e.watcher import AVAILABILITY, Watcher, over_socket
 from tests.integration.reminders import read_letter
 from tests.lives import BOOK, CANCEL, HOLD, MOVE, broken_laws, new_key
+from tests.plain_http import NO_TLS
 from tests.relay import Relay
 
 PROVIDERS: Final = 4
@@ -682,7 +683,7 @@ async def _soak(
     settings = Settings.from_environment(straight)
     async with (
         open_resources(settings, clock=system_clock) as resources,
-        httpx.AsyncClient(base_url=base, timeout=30.0) as http,
+        httpx.AsyncClient(base_url=base, timeout=30.0, verify=NO_TLS) as http,
     ):
         api = Api(http, resources, await an_organization(resources), Clock(system_clock()))
         world = Soak(api=api, servers=servers, relays=relays, post=post, chance=chance)

@@ -27,6 +27,7 @@ from tests.builders import running as in_process
 from tests.conftest import on_database
 from tests.e2e import program
 from tests.lives import booked, broken_laws, cancel, hold, move, new_key, no_show, try_booking
+from tests.plain_http import NO_TLS
 
 PROCESSES: Final = 2
 PATIENCE_SECONDS: Final = 60.0
@@ -86,7 +87,9 @@ async def started(
             process.wait_until_answering(f"http://127.0.0.1:{port}/healthz")
         for _, address in addresses:
             limits = httpx.Limits(max_connections=60)
-            http = httpx.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS, limits=limits)
+            http = httpx.AsyncClient(
+                base_url=address, timeout=PATIENCE_SECONDS, limits=limits, verify=NO_TLS
+            )
             apis.append(
                 Api(
                     await stack.enter_async_context(http),

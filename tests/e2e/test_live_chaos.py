@@ -36,6 +36,7 @@ from tests.e2e.program import Running, running
 from tests.e2e.served import a_database, environment_on, free_ports
 from tests.e2e.watcher import AVAILABILITY, Watcher, over_events, over_socket
 from tests.lives import CANCEL
+from tests.plain_http import NO_TLS
 
 CONVERGED_WITHIN_SECONDS = 30.0
 OUTAGE_SECONDS = 1.5
@@ -108,7 +109,9 @@ async def world(servers: Servers, template_database: str, tmp_path: Path) -> Asy
             )
         for process, port in zip(started, ports, strict=True):
             process.wait_until_answering(f"http://127.0.0.1:{port}/livez")
-            client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30)
+            client = httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", timeout=30, verify=NO_TLS
+            )
             http = await stack.enter_async_context(client)
             apis.append(Api(http, resources, organization, Clock(system_clock())))
         yield World(started, apis, random.Random(7))

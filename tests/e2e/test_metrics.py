@@ -26,6 +26,7 @@ from tests.e2e.program import (
     wait_until_gone,
 )
 from tests.e2e.served import free_ports
+from tests.plain_http import NO_TLS
 
 
 def value(metrics: str, series: str, /, **labels: str) -> float:
@@ -57,7 +58,9 @@ def test_an_apis_metrics_cover_all_its_workers(
     ) as api:
         api.wait_until_answering(f"{base}/livez")
         for _ in range(20):
-            with httpx.Client(base_url=base) as client:  # connections of their own: to any worker
+            with httpx.Client(
+                base_url=base, verify=NO_TLS
+            ) as client:  # connections of their own: to any worker
                 client.post(
                     "/graphql",
                     json={"query": "{ viewer { role } }"},

@@ -21,6 +21,7 @@ from app.development.access_tokens import signed_token
 from tests.builders import BOOK, a_booking, a_provider
 from tests.e2e.program import get, make_organization, running
 from tests.e2e.served import free_ports, processes
+from tests.plain_http import NO_TLS
 
 PATIENCE_SECONDS = 20
 GRACE_SECONDS = 2
@@ -40,7 +41,9 @@ async def test_readiness_goes_first_then_sockets_and_streams_are_sent_elsewhere(
         api.wait_until_answering(f"http://{base}/livez")
         async with (
             asyncio.timeout(PATIENCE_SECONDS),
-            httpx.AsyncClient(base_url=f"http://{base}", timeout=PATIENCE_SECONDS) as client,
+            httpx.AsyncClient(
+                base_url=f"http://{base}", timeout=PATIENCE_SECONDS, verify=NO_TLS
+            ) as client,
             connect(
                 f"ws://{base}/graphql", subprotocols=[Subprotocol("graphql-transport-ws")]
             ) as connection,
@@ -91,7 +94,7 @@ async def test_an_open_event_stream_does_not_hold_the_process_up(
         async with (
             asyncio.timeout(PATIENCE_SECONDS),
             httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS
+                base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS, verify=NO_TLS
             ) as client,
             client.stream(
                 "POST",

@@ -39,6 +39,7 @@ from tests.builders import (
 from tests.e2e.program import Running, running
 from tests.e2e.served import a_database, environment_on, free_ports
 from tests.lives import CANCEL, MOVE, new_key
+from tests.plain_http import NO_TLS
 from tests.receiver import CUT, Received, receiving
 
 SAMPLE_SECONDS: Final = 10.0
@@ -218,7 +219,7 @@ async def a_world(servers: Servers, template: str, folder: Path) -> AsyncIterato
         resources = await stack.enter_async_context(open_resources(settings, clock=system_clock))
         organization = await an_organization(resources)
         (port,) = free_ports(1)
-        http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=NO_TLS)
         api = Api(
             await stack.enter_async_context(http), resources, organization, Clock(system_clock())
         )

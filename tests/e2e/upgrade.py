@@ -36,6 +36,7 @@ from app.standins.embedded import Servers, embedded, free_port
 from app.store.migrations import Migration, migrate
 from app.store.sql import sql_folder
 from tests.e2e import program
+from tests.plain_http import NO_TLS
 
 RELEASE: Final = "78110f66c28cd609ed2154707cebd93e6dc533a7"
 """The commit that is 0.1.0."""
@@ -286,7 +287,7 @@ class Traffic:
 
     async def run(self, until: asyncio.Event) -> None:
         async with (
-            httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS) as http,
+            httpx.AsyncClient(base_url=self.url, timeout=PATIENCE_SECONDS, verify=NO_TLS) as http,
             asyncio.TaskGroup() as guests,
         ):
             for _ in range(WRITERS):

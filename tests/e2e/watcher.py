@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.builders import Caller, Json
+from tests.plain_http import NO_TLS
 
 PATIENCE_SECONDS: Final = 30.0
 
@@ -139,7 +140,7 @@ async def over_events(
         await watcher.notify()
 
     async with (
-        httpx.AsyncClient(base_url=base, timeout=None) as client,  # noqa: S113  a stream lasts
+        httpx.AsyncClient(base_url=base, timeout=None, verify=NO_TLS) as client,  # noqa: S113  a stream lasts
         client.stream(
             "POST",
             "/graphql",

@@ -29,6 +29,7 @@ from tests.builders import Api, Clock, an_organization
 from tests.integration.security_world import World, a_world
 from tests.integration.test_security_fuzz import INSIDE, OURS
 from tests.integration.transport.wire import serving_application
+from tests.plain_http import NO_TLS
 
 EXAMPLES: Final = 8 if settings.default is None or settings.default.max_examples <= 100 else 300
 """Of each root field: a sample each time, many with `make test-full`."""
@@ -49,7 +50,7 @@ async def address(environment: dict[str, str]) -> AsyncIterator[tuple[str, World
     async with (
         serving_application(application) as base,
         open_resources(configured, clock=clock, real_clock=clock) as resources,
-        httpx.AsyncClient(base_url=base) as http,
+        httpx.AsyncClient(base_url=base, verify=NO_TLS) as http,
     ):
         yield (
             f"{base}/graphql",

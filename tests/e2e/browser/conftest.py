@@ -38,6 +38,7 @@ from app.standins.embedded import Servers, free_port
 from app.usecases.busy.read_feeds import read_feeds
 from app.usecases.practice.create_organization import create_organization
 from tests.conftest import on_database
+from tests.plain_http import NO_TLS
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -158,7 +159,7 @@ class Shop:
         for arguments in (["serve", "--port", str(self._port)], ["work"]):
             command = [sys.executable, "-m", "app", *arguments]
             self._processes.append(subprocess.Popen(command, cwd=ROOT, env=self._environment))  # noqa: ASYNC220
-        async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
+        async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(verify=NO_TLS) as client:
             while not await _ready(client, self.address):  # noqa: ASYNC110 (another process is waited for)
                 await asyncio.sleep(0.05)
 
@@ -175,7 +176,9 @@ class Shop:
         """
         bearer = self.token if token is None else token
         headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
-        async with httpx.AsyncClient(base_url=self.address, headers=headers) as client:
+        async with httpx.AsyncClient(
+            base_url=self.address, headers=headers, verify=NO_TLS
+        ) as client:
             answer = (
                 await client.post("/graphql", json={"query": document, "variables": variables})
             ).json()

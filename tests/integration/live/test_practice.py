@@ -50,6 +50,7 @@ from tests.integration.live.subscriber import (
 )
 from tests.integration.transport.wire import Socket, serving_application
 from tests.lives import booked
+from tests.plain_http import NO_TLS
 
 PRACTICE: Final = """
     subscription { practiceChanges { type subject { __typename id } } }
@@ -71,7 +72,7 @@ async def served(environment: dict[str, str]) -> AsyncIterator[Api]:
     async with (
         serving_application(create_app(settings, clock=clock, real_clock=clock)) as base,
         open_resources(settings, clock=clock, real_clock=clock) as resources,
-        httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS) as http,
+        httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS, verify=NO_TLS) as http,
     ):
         yield Api(http, resources, await an_organization(resources), clock)
 

@@ -26,6 +26,7 @@ from app.settings import Settings
 from app.usecases.callers.revoke_token import revoke_token
 from tests.builders import Api, Caller, Clock, a_provider, an_organization
 from tests.integration.transport.wire import PATIENCE_SECONDS, events_of, serving_application
+from tests.plain_http import NO_TLS
 
 DAY: Final = "2026-01-20"
 
@@ -88,7 +89,7 @@ async def watched(
     async with (
         serving_application(application) as base,
         open_resources(settings, clock=clock, real_clock=clock) as resources,
-        httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS) as http,
+        httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS, verify=NO_TLS) as http,
     ):
         api = Api(http, resources, await an_organization(resources), clock)
         ada = await a_provider(api)

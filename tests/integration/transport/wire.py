@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 from app.api.transport import GraphQLEndpoint, Limits
 from app.api.transport.documents import SharedDocuments
 from tests.integration.transport.demo import Viewer, World, endpoint
+from tests.plain_http import NO_TLS
 
 # Nothing here takes a second; what takes this long hangs.
 PATIENCE_SECONDS = 10
@@ -121,7 +122,9 @@ async def serving(
     async with serving_application(Starlette(routes=served.routes()), lifespan="off") as base:
         port = int(base.rsplit(":", 1)[1])
         try:
-            async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_SECONDS) as client:
+            async with httpx.AsyncClient(
+                base_url=base, timeout=PATIENCE_SECONDS, verify=NO_TLS
+            ) as client:
                 yield Served(world=world, endpoint=served, client=client, port=port)
             # all subscriptions are gone, and their sources with them
             await until(lambda: not world.sources_open)
