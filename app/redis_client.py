@@ -23,6 +23,7 @@ from redis.asyncio import (
     SSLConnection,
     UnixDomainSocketConnection,
 )
+from redis.asyncio.cluster import ClusterParser
 from redis.asyncio.connection import DefaultParser
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -155,7 +156,11 @@ def describe(failure: BaseException) -> str:
 
 
 class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # chosen at run time: hiredis
-    """Makes reading from a connection that was closed raise `ConnectionError` too."""
+    """Makes reading from a connection that was closed raise `ConnectionError` too, and knows what
+    nodes of a cluster answer.
+    """
+
+    EXCEPTION_CLASSES = DefaultParser.EXCEPTION_CLASSES | ClusterParser.EXCEPTION_CLASSES
 
     async def read_from_socket(self) -> bool:
         stream = self._stream

@@ -463,7 +463,11 @@ class Settings:
     database_url: DatabaseUrl
     """postgresql://user:password@host:port/database"""
     redis_url: Annotated[str, Field(validation_alias="REDIS_URL"), BeforeValidator(_redis_url)]
-    """redis://:password@host:port/number, or rediss:// for TLS"""
+    """redis://:password@host:port/number, or rediss:// for TLS. Never a cluster."""
+    cache_url: Annotated[str | None, BeforeValidator(_redis_url)] = None
+    """Where cached days, documents and budgets are: a plain Redis, or any node of a cluster. None:
+    in the same Redis.
+    """
     token_secret: Secret | None
     """Signs and checks access tokens (HS256). None: only an identity provider's are good."""
     manage_keys: Annotated[tuple[ManageKey, ...], BeforeValidator(_manage_keys)]

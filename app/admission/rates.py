@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from app.redis_client import RedisClient
+    from app.redis_cluster import ClusterClient
 
 PERIOD_SECONDS: Final = 60.0
 """The period of a budget: a spent one is repaid after this time."""
@@ -82,7 +83,9 @@ def debt_key(rate: Rate, caller: str) -> str:
 class Rates:
     """The debts that this process knows. `seconds` is a monotonic clock."""
 
-    def __init__(self, redis: RedisClient, *, seconds: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, redis: RedisClient | ClusterClient, *, seconds: Callable[[], float] = monotonic
+    ) -> None:
         self._redis = redis
         self._seconds = seconds
         # when each debt is repaid, by our time

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.redis_client import Command, RedisClient
+    from app.redis_cluster import ClusterClient
 
 LIFETIME_SECONDS: Final = 7 * 86_400
 """After its last use. A week spares clients of a quiet weekend nothing but one request, and
@@ -79,7 +80,9 @@ def index_key() -> str:
 class RegisteredDocuments:
     """The documents in the Redis that `redis` gives when it is asked, `most` of them."""
 
-    def __init__(self, redis: Callable[[], RedisClient], *, most: int = MOST_DOCUMENTS) -> None:
+    def __init__(
+        self, redis: Callable[[], RedisClient | ClusterClient], *, most: int = MOST_DOCUMENTS
+    ) -> None:
         self._redis = redis
         self._most = most
 

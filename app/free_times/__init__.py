@@ -75,14 +75,19 @@ Invariants
     3. A computation may be shared with everybody who saw the same stamp after their question came:
        they would read the same, however late they join (`single_flight`).
     4. Nothing is believed for more than `DAY_LIFETIME_MS`, counted from the oldest reading behind
-       it. That bounds the one case in which an old list survives: the writer died, or could not
-       reach Redis, between its commit and its invalidation. It is counted, `invalidations_lost`.
+       it. That bounds the cases in which an old list survives: the writer died, or could not reach
+       Redis, between its commit and its invalidation, which is counted, `invalidations_lost`; or,
+       in a Redis Cluster, an invalidation was lost with a master that nevertheless went on running
+       (docs/scaling.md).
     5. No connection to PostgreSQL is held while Redis is waited for, and none is taken without a
        place in the gate, so half of them stay free for bookings.
 
 A stamp covers all dates of a subject: a change makes all of their days be computed again, one
 statement and some 20 µs a week, which costs less than knowing which dates it reaches under which
 shapes. Other processes are not waited for: each computes a question at most once.
+
+In a Redis Cluster, an organization's keys are on one node, each node has a run of its own, and a
+slot or a master that can't be asked is like Redis away, for its organizations only (`routing`).
 
 Who calls whom: `services` → `read` → `shared` → `local`, `batches` → `connection`; `read` →
 `single_flight`, `calendars`, and `sources`, which knows the law and no cache. `keys` names

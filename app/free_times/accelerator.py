@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.redis_client import RedisClient
+    from app.redis_cluster import ClusterClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Accelerator:
 
 
 def make_accelerator(
-    redis: RedisClient, *, real_clock: Callable[[], datetime], computations: int
+    redis: RedisClient | ClusterClient, *, real_clock: Callable[[], datetime], computations: int
 ) -> Accelerator:
     """One that computes so many questions at once, at most."""
     return Accelerator(shared=SharedDays(redis, real_clock), gate=Gate(computations))

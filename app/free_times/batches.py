@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
-from app.batches import Batches
+from app.batches import Answer, Batches, Request
 from app.free_times.connection import run_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
@@ -22,6 +23,30 @@ if TYPE_CHECKING:
 
 
 REOPENED: Final = "The connection was opened to another run of Redis"
+
+
+class RedisBatches(Generic[Request, Answer]):
+    """Batches in which Redis may refuse one request and answer the others."""
+
+    __slots__ = ("_batches",)
+
+    def __init__(
+        self,
+        send: Callable[[list[Request]], Awaitable[list[Answer | ResponseError]]],
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._batches: Batches[Request, Answer | ResponseError] = Batches(send, close)
+
+    async def ask(self, request: Request) -> Answer:
+        """Raises what `send` raises, and the refusal of this request."""
+        answer = await self._batches.ask(request)
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        """When what is on its way has been answered; nothing may be asked any more."""
+        await self._batches.close()
 
 
 class OwnConnection:
@@ -38,7 +63,7 @@ class OwnConnection:
     async def ask(
         self, commands_under: Callable[[bytes], Sequence[Command]]
     ) -> tuple[bytes, list[Any]]:
-        """The run of Redis that answered, and its answers, in order.
+        """The run of Redis that answered, and its answers, in order: a refusal is one of them.
 
         `commands_under` makes the commands for a run. Where the connection has died they are made
         and asked once more, over a new one.
@@ -67,7 +92,12 @@ class OwnConnection:
             commands = commands_under(run)
             packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]  # its stub allows one
             await connection.send_packed_command(packed, check_health=False)
-            answers = [await connection.read_response() for _ in commands]
+            answers: list[Any] = []
+            for _ in commands:
+                try:
+                    answers.append(await connection.read_response())
+                except ResponseError as refusal:  # read to its end: the next answer follows
+                    answers.append(refusal)
             if await run_of(connection) != run:  # it was opened again on the way
                 raise RedisConnectionError(REOPENED)  # noqa: TRY301  it is closed below
             return run, answers
@@ -77,18 +107,22 @@ class OwnConnection:
             raise
 
 
-def writes_of(redis: Redis) -> Batches[Sequence[Command], Sequence[Any]]:
+def writes_of(redis: Redis) -> RedisBatches[Sequence[Command], Sequence[Any]]:
     """The answers to commands, in one go."""
     own = OwnConnection(redis)
 
-    async def send(requests: list[Sequence[Command]]) -> list[Sequence[Any]]:
+    async def send(
+        requests: list[Sequence[Command]],
+    ) -> list[Sequence[Any] | ResponseError]:
         everything = [command for commands in requests for command in commands]
         _, answers = await own.ask(lambda _run: everything)
-        found: list[Sequence[Any]] = []
+        found: list[Sequence[Any] | ResponseError] = []
         at = 0
         for commands in requests:
-            found.append(answers[at : at + len(commands)])
+            mine = answers[at : at + len(commands)]
+            refusal = next((each for each in mine if isinstance(each, ResponseError)), None)
+            found.append(refusal or mine)
             at += len(commands)
         return found
 
-    return Batches(send, own.close)
+    return RedisBatches(send, own.close)

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app import redis_client
+from app.redis_cluster import ClusterClient, is_cluster
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -29,6 +30,19 @@ _runs: Final[WeakKeyDictionary[AbstractConnection, bytes]] = WeakKeyDictionary()
 def open_redis(url: str, *, timeout_seconds: float) -> RedisClient:
     """A client of the Redis that keeps free times."""
     return redis_client.open_redis(url, timeout_seconds=timeout_seconds, on_connect=_ask_which_run)
+
+
+async def open_cache(url: str, *, timeout_seconds: float) -> RedisClient | ClusterClient:
+    """The same for a plain Redis; for a cluster, which any of its nodes leads to, a client of all.
+
+    Where nobody answers now, a client that finds out once somebody does: a little slower for a
+    plain Redis, until the process starts again.
+    """
+    plain = open_redis(url, timeout_seconds=timeout_seconds)
+    if await is_cluster(plain) is False:
+        return plain
+    await plain.aclose()
+    return ClusterClient(url, timeout_seconds=timeout_seconds, on_connect=_ask_which_run)
 
 
 async def _ask_which_run(connection: AbstractConnection) -> None:

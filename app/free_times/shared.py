@@ -4,18 +4,20 @@ survives a broken Redis: reading then answers None, keeping does nothing, and bo
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from app.batches import Batches
+from redis.exceptions import ResponseError, TryAgainError
+
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.zones import day_number
-from app.free_times.batches import OwnConnection, writes_of
+from app.free_times.batches import OwnConnection, RedisBatches, writes_of
 from app.free_times.keys import (
     DAY_LIFETIME_MS,
     NEW_STAMP_LIFETIME_SECONDS,
@@ -25,7 +27,9 @@ from app.free_times.keys import (
 )
 from app.free_times.local import LocalDays
 from app.free_times.packing import pack_day, unpack_day
+from app.free_times.routing import Routed
 from app.redis_client import BROKEN_REDIS, describe, script, tag_of
+from app.redis_cluster import ClusterClient, RestingError, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -165,6 +169,12 @@ class _Looked(NamedTuple):
     values: list[bytes | None]
 
 
+_Looks: TypeAlias = "RedisBatches[_Look, _Looked] | Routed[_Look, _Looked]"
+_Writes: TypeAlias = (
+    "RedisBatches[Sequence[Command], Sequence[Any]] | Routed[Sequence[Command], Sequence[Any]]"
+)
+
+
 @dataclass(slots=True, kw_only=True)
 class Counts:
     """What happened in this process since it started."""
@@ -190,18 +200,25 @@ class SharedDays:
     else's computation stores.
     """
 
-    redis: RedisClient
+    redis: RedisClient | ClusterClient
     real_clock: Callable[[], datetime]
     counts: Counts = field(default_factory=Counts)
-    _reads: Batches[_Look, _Looked] = field(init=False)
-    _fills: Batches[Sequence[Command], Sequence[Any]] = field(init=False)
-    _changes: Batches[Sequence[Command], Sequence[Any]] = field(init=False)
+    _reads: _Looks = field(init=False)
+    _fills: _Writes = field(init=False)
+    _changes: _Writes = field(init=False)
     _local: LocalDays = field(init=False, default_factory=LocalDays)
 
     def __post_init__(self) -> None:
-        self._reads = _looks_of(self.redis)
-        self._fills = writes_of(self.redis)
-        self._changes = writes_of(self.redis)
+        redis = self.redis
+        if isinstance(redis, ClusterClient):
+            self._reads = Routed(redis, _looks_of, lambda look: look.keys[0])
+            self._fills = Routed(redis, writes_of, _key_of)
+            # An invalidation goes wherever its stamp is, and is tried where others give up.
+            self._changes = Routed(redis, writes_of, _key_of, asking=_asking, is_optional=False)
+        else:
+            self._reads = _looks_of(redis)
+            self._fills = writes_of(redis)
+            self._changes = writes_of(redis)
 
     # ------------------------------------------------------------ reading
 
@@ -363,8 +380,9 @@ class SharedDays:
             return
 
     async def _forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:
-        commands: list[Command] = []
+        by_organization: dict[OrganizationId, list[Command]] = {}
         for change in changes:
+            commands = by_organization.setdefault(change.organization_id, [])
             match change:
                 case TimeChanged():
                     key = stamp_key(change.organization_id, change.subject_id)
@@ -375,8 +393,11 @@ class SharedDays:
                     commands += (
                         ("DEL", stamp_key(change.organization_id, each)) for each in change.ids
                     )
-        if commands:
-            await self._changes.ask(commands)
+        asked = [self._changes.ask(commands) for commands in by_organization.values() if commands]
+        if len(asked) == 1:
+            await asked[0]
+        else:
+            await asyncio.gather(*asked)
 
     async def close(self) -> None:
         """Give the connections back, when nobody asks any more."""
@@ -385,15 +406,17 @@ class SharedDays:
                 await batches.close()
 
     def _went_away(self, outage: Exception) -> None:
+        if isinstance(outage, RestingError | TryAgainError):
+            return  # counted when it failed; or a slot that is being moved
         self.counts.outages += 1
         self.redis.breaker.trip(outage)
 
 
-def _looks_of(redis: RedisClient) -> Batches[_Look, _Looked]:
+def _looks_of(redis: RedisClient) -> RedisBatches[_Look, _Looked]:
     """All that is asked of an organization side by side is one MGET, each key once."""
     own = OwnConnection(redis)
 
-    async def send(looks: list[_Look]) -> list[_Looked]:
+    async def send(looks: list[_Look]) -> list[_Looked | ResponseError]:
         groups: dict[str, dict[str, int]] = {}
         make: dict[str, dict[str, None]] = {}
         for look in looks:
@@ -409,12 +432,24 @@ def _looks_of(redis: RedisClient) -> Batches[_Look, _Looked]:
 
         run, answers = await own.ask(commands_under)
         read = dict(zip(groups, answers[len(make) :], strict=True))
-        return [
-            _Looked(run, [read[look.tag][groups[look.tag][key]] for key in look.keys])
-            for look in looks
-        ]
+        looked: list[_Looked | ResponseError] = []
+        for look in looks:
+            values, places = read[look.tag], groups[look.tag]
+            if isinstance(values, ResponseError):
+                looked.append(values)
+            else:
+                looked.append(_Looked(run, [values[places[key]] for key in look.keys]))
+        return looked
 
-    return Batches(send, own.close)
+    return RedisBatches(send, own.close)
+
+
+def _key_of(commands: Sequence[Command]) -> str:
+    return key_of(commands[0])
+
+
+def _asking(commands: Sequence[Command]) -> Sequence[Command]:
+    return [each for command in commands for each in (("ASKING",), command)]
 
 
 def _new_stamps(run: bytes, keys: Sequence[str]) -> Command:

@@ -147,7 +147,7 @@ def create_app(
             ide=pages.graphiql_page if settings.graphiql else None,
             introspection=settings.introspection,
             name_caller=caller_of,
-            shared=RegisteredDocuments(lambda: opened[0].redis),
+            shared=RegisteredDocuments(lambda: opened[0].cache),
             listed=None if settings.documents is None else read_list(Path(settings.documents)),
             clock=real_clock,
             unavailable=(

@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app.errors import OperatorError
 from app.process.connections import HttpConnection, SocketConnection
+from app.process.plain_redis import require_plain_redis
 from app.settings import Settings, pass_on
 from app.store.migrations import check
 from app.store.pool import create_pool
@@ -46,8 +47,8 @@ class ServeError(OperatorError):
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
-    """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError` or
-    `DatabaseUnavailableError`.
+    """Serves until SIGTERM or SIGINT. Before that: `ServeError`, `MigrationError`,
+    `DatabaseUnavailableError` or `RedisError`.
     """
     configure_logs(settings.watch.log_format)
     check_traces(wanted=settings.watch.traces)
@@ -57,6 +58,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         milliseconds = settings.connections.unread_seconds * 1_000
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     asyncio.run(require_migrated(settings))
+    asyncio.run(require_plain_redis(settings))
     config = uvicorn.Config(
         "app.process.application:application",
         factory=True,

@@ -19,7 +19,7 @@ from app.api.words.relay import global_id
 from app.busy_feeds.readers import Readers
 from app.core.changes import RulesChanged
 from app.free_times.accelerator import make_accelerator
-from app.free_times.connection import open_redis
+from app.free_times.connection import open_cache, open_redis
 from app.identity.access import AccessTokens, TokenRules
 from app.identity.calendar import CalendarTokens
 from app.identity.hold import HoldTokens
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from app.core.ids import AppointmentId, OrganizationId, OwnerId
     from app.free_times.accelerator import Accelerator
     from app.redis_client import RedisClient
+    from app.redis_cluster import ClusterClient
     from app.settings import Settings
     from app.store.pool import Pool
     from app.usecases.resources import Clock
@@ -85,9 +86,12 @@ async def open_resources(
         )
         await test_clock.follow()
     redis = open_redis(settings.redis_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
+    cache: RedisClient | ClusterClient = redis
+    if settings.cache_url not in {None, settings.redis_url}:
+        cache = await open_cache(settings.cache_url, timeout_seconds=REDIS_TIMEOUT_SECONDS)
     # At most half of the connections compute free times: the others are always left to bookings.
     accelerator = make_accelerator(
-        redis, real_clock=system_clock, computations=max(1, settings.pool_size // 2)
+        cache, real_clock=system_clock, computations=max(1, settings.pool_size // 2)
     )
     feed = make_feed(
         pool, redis, accelerator, clock=clock, readings_at_once=max(1, settings.pool_size // 4)
@@ -95,13 +99,14 @@ async def open_resources(
     keys = {key.id: key.secret for key in settings.manage_keys}
     messaging = make_messaging(settings, keys, wake=partial(waker.wake, MESSAGE_JOBS))
     access_tokens = _access_tokens(settings)
-    rates = Rates(redis)
+    rates = Rates(cache)
     outgoing = Outgoing(settings.outgoing_networks)
     feed_readers = Readers()
     try:
         yield Resources(
             pool=pool,
             redis=redis,
+            cache=cache,
             accelerator=accelerator,
             feed=feed,
             clock=clock,
@@ -145,6 +150,7 @@ async def open_resources(
         await accelerator.close()
         await access_tokens.close()
         await rates.close()
+        await cache.aclose()
         await redis.aclose()
         await pool.close()
 

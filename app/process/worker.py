@@ -30,6 +30,7 @@ from app.process.gauges import (
     pulse,
 )
 from app.process.health import health_key
+from app.process.plain_redis import require_plain_redis
 from app.process.wiring import open_resources
 from app.redis_client import BROKEN_REDIS, describe
 from app.settings import LeaveSettings, Settings
@@ -54,10 +55,11 @@ _log: Final = logging.getLogger("slotwright.worker")
 
 
 async def work(settings: Settings) -> None:
-    """Runs until SIGTERM or SIGINT. Raises `MigrationError` or `DatabaseUnavailableError` before it
-    starts.
+    """Runs until SIGTERM or SIGINT. Before that: `MigrationError`, `DatabaseUnavailableError` or
+    `RedisError`.
     """
     configure_logs(settings.watch.log_format)
+    await require_plain_redis(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

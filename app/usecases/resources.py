@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.live.feed import Feed
     from app.outgoing.client import Outgoing
     from app.redis_client import RedisClient
+    from app.redis_cluster import ClusterClient
     from app.store.pool import Pool
     from app.usecases.booking.limit_guests import BookingLimits
     from app.usecases.messages.messaging import Messaging
@@ -41,15 +42,18 @@ class Resources:
 
     `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys
     the hashes of idempotent requests. `accelerator` caches the computation of free times, `feed`
-    publishes changes. `default_organization` is the slug of callers who name none. `messaging`
-    sends messages to people, `hooks` events to webhooks. `outgoing` calls the addresses that
-    clients of the API configure, `feed_readers` read what calendars answer; `wake_feed_readers`
-    makes the worker check for due feeds now: it returns before that, and never raises.
+    publishes changes. `redis` carries those, `cache` has cached days, documents and budgets; they
+    are the same client where both are one Redis. `default_organization` is the slug of callers who
+    name none. `messaging` sends messages to people, `hooks` events to webhooks. `outgoing` calls
+    the addresses that clients of the API configure, `feed_readers` read what calendars answer;
+    `wake_feed_readers` makes the worker check for due feeds now: it returns before that, and never
+    raises.
     `test_clock` is the clock behind `clock` where it may be moved.
     """
 
     pool: Pool
     redis: RedisClient
+    cache: RedisClient | ClusterClient
     accelerator: Accelerator
     feed: Feed
     clock: Clock

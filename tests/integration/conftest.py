@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import re
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
 from app.settings import LimitSettings, ManageKey, Settings
-from app.standins.embedded import Servers
+from app.standins.embedded import EmbeddedError, Servers, redis_program
 from tests.builders import Api, Running, running
+from tests.cluster import Cluster, redis_cluster
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +38,26 @@ async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Run
     async with running(settings) as shared:
         yield shared
     await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    try:
+        said = subprocess.check_output([redis_program(), "--version"], text=True)
+    except EmbeddedError:
+        pytest.skip("there is no redis-server on this machine")
+    version = re.search(r"v=(\d+)", said)
+    if version is None or int(version[1]) < 7:
+        pytest.skip("before Redis 7, a node's bus has no port of its own choice")
+    with redis_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_cluster: Cluster) -> Cluster:
+    """A whole, empty Redis Cluster, started for the first test that wants it."""
+    _cluster.mend()
+    return _cluster
 
 
 @pytest.fixture

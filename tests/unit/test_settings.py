@@ -155,6 +155,7 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("REDIS_URL", "redis://127.0.0.1:nan/0"),
         ("REDIS_URL", "redis://127.0.0.1/one"),
         ("REDIS_URL", "redis://127.0.0.1/-1"),
+        ("SLOTWRIGHT_CACHE_URL", "http://127.0.0.1"),
         ("SLOTWRIGHT_TOKEN_SECRET", "x" * 31),
         ("SLOTWRIGHT_HASH_SECRET", "short"),
         ("SLOTWRIGHT_MANAGE_KEYS", LONG),

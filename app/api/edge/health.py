@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.routing import BaseRoute
 
+    from app.redis_client import RedisClient
+    from app.redis_cluster import ClusterClient
     from app.usecases.resources import Resources
 
 CHECK_SECONDS: Final = 2.0
@@ -40,15 +42,21 @@ def health_routes(
 
     async def readyz(request: Request) -> Response:
         resources = resources_of(request)
-        database, redis = await asyncio.gather(_database(resources), _redis(resources))
+        clients: dict[str, RedisClient | ClusterClient] = {"redis": resources.redis}
+        if resources.cache is not resources.redis:
+            clients["cache"] = resources.cache
+        database, *answers = await asyncio.gather(
+            _database(resources), *(_redis(client) for client in clients.values())
+        )
         # Without Redis everything works, slower: an instance must not be taken out of service for
         # it. A newer schema means an upgrade in progress: running processes go on until they are
         # replaced.
         ready = database in {"ok", "newer"} and not is_leaving()
-        status = "ok" if redis == "ok" else "degraded"
+        status = "ok" if set(answers) == {"ok"} else "degraded"
         if not ready:
             status = "leaving" if is_leaving() else "unavailable"
-        body = {"status": status, "postgresql": database, "redis": redis}
+        named = dict(zip(clients, answers, strict=True))
+        body = {"status": status, "postgresql": database, **named}
         return _answer(
             200 if ready else 503, {**body, "version": app.__version__, "tzdata": tzdata_version()}
         )
@@ -64,10 +72,10 @@ async def _database(resources: Resources) -> str:
         return DatabaseState.UNAVAILABLE
 
 
-async def _redis(resources: Resources) -> str:
+async def _redis(redis: RedisClient | ClusterClient) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await resources.redis.ping()
+            await redis.ping()
     except BROKEN_REDIS:
         return "unavailable"
     return "ok"
