@@ -30,8 +30,8 @@ const RENEW = `mutation RenewFeed($input: RenewCalendarFeedInput!) {
   }
 }`;
 
-/** A part of the dialog of a provider or a resource; say(message) shows what went wrong in it. */
-export function calendarsOf(desk, type, { id }, say) {
+/** A part of the dialog of a provider or a resource, once it is loaded; say(message) shows what went wrong in it. */
+export async function calendarsOf(desk, type, { id }, say) {
   const root = h("div", {});
   const when = (instant) => times.fullText(times.wallIn(desk.zone, instant));
   const ask = async (document, variables) => {
@@ -90,6 +90,6 @@ export function calendarsOf(desk, type, { id }, say) {
       adding(),
       ...(type === "Provider" ? feed(owner) : []));
   }
-  queueMicrotask(load); // once the dialog that it is a part of is there
+  await load();
   return root;
 }

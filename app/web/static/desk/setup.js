@@ -30,8 +30,11 @@ const [CREATE_LOCATION, UPDATE_LOCATION] = [edit("Create"), edit("Update")];
 /** The list of everything that this member of staff may change; each entry opens. */
 export function openSetup(desk) {
   const lists = h("div", {});
-  const item = (one, facts, open) => h("li", {}, h("button", { type: "button", "data-open": one.id, onclick: open },
-    h("b", {}, one.name), " ", h("small", {}, [...facts, one.isArchived && t("archived")].filter(Boolean).join(" · "))));
+  const item = (one, facts, open) => {
+    const button = doing([h("b", {}, one.name), " ", h("small", {}, [...facts, one.isArchived && t("archived")].filter(Boolean).join(" · "))], open, { kind: null });
+    button.dataset.open = one.id;
+    return h("li", {}, button);
+  };
   const section = (title, items, more = "") => [h("h3", {}, title), h("ul", { class: "work" }, items), more];
   const fill = () => {
     const focused = document.activeElement?.dataset.open;
@@ -55,7 +58,7 @@ export function openSetup(desk) {
 }
 
 /** A provider, a resource or a service: its calendars; for administrators also its location, and archiving it or bringing it back. */
-function openThing(desk, type, thing, setup) {
+async function openThing(desk, type, thing, setup) {
   const { id, name, isArchived, location } = thing;
   const { isAdmin } = desk.practice;
   const send = async (changes) => {
@@ -103,12 +106,18 @@ function openThing(desk, type, thing, setup) {
   const places = desk.practice.locations.filter((one) => !one.isArchived || one.id === location?.id);
   const place = isAdmin && type !== "Resource" && places.length ? select([["", t("no_location")], ...places.map((one) => [one.id, one.name])], location?.id ?? "") : null;
   const save = place && doing(t("save"), async () => await send({ locationId: place.value || null }) && saved(t("saved")), { kind: "primary" });
-  const dialog = openDialog({
+  // Loaded before the dialog opens, so that nothing in it moves under a finger.
+  let dialog = null;
+  let problem = null;
+  const say = (message) => dialog ? dialog.say(message) : problem = message;
+  const calendars = type === "Service" || isArchived ? "" : await calendarsOf(desk, type, thing, say);
+  dialog = openDialog({
     title: name,
     wide: true,
-    parts: [isArchived ? h("p", { class: "hint" }, t("archive_hint")) : "", place ? field(t("location"), place) : "", type === "Service" || isArchived ? "" : calendarsOf(desk, type, thing, (message) => dialog?.say(message)), preview],
+    parts: [isArchived ? h("p", { class: "hint" }, t("archive_hint")) : "", place ? field(t("location"), place) : "", calendars, preview],
     actions: [save, isAdmin && (isArchived ? bringBack : archive)].filter(Boolean),
   });
+  if (problem) dialog.say(problem);
 }
 
 /** A location, or a new one. */
