@@ -50,7 +50,7 @@ WITHOUT_TRIGGERS = "SET session_replication_role = replica"
 APPOINTMENTS = """
     WITH made AS (
         INSERT INTO customer (organization_id, id, name, email, time_zone, created_at)
-        SELECT o.id, gen_random_uuid(), 'Grace Hopper', 'guest-' || number || '@example.org', 'Europe/Berlin', now()
+        SELECT o.id, gen_random_uuid(), 'Grace Hopper', 'guest-' || gen_random_uuid() || '@example.org', 'Europe/Berlin', now()
         FROM generate_series(1, $3::integer) AS number, organization AS o
         WHERE o.slug = $4
         RETURNING organization_id, id, name, email
