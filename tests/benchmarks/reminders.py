@@ -30,7 +30,7 @@ from app.standins.child_processes import die_with_parent
 from app.standins.embedded import embedded, free_port
 from app.store.messages import due_outbox
 from app.store.migrations import migrate
-from app.usecases.messages.send_messages import DUE_BATCH, send_messages
+from app.usecases.messages.send_messages import send_messages
 from app.usecases.resources import Resources
 from tests.benchmarks.clients import Load
 from tests.benchmarks.mail_server import taking
@@ -114,9 +114,9 @@ def main() -> None:
 async def _measure(settings: Settings) -> None:
     connection = await asyncpg.connect(settings.database_url)
     try:
-        await connection.execute(WITHOUT_TRIGGERS)
         for slug in ("bench", "neighbour"):
             await _people(connection, slug)
+        await connection.execute(WITHOUT_TRIGGERS)
         async with open_resources(settings) as resources:
             await _throughput(connection, resources)
             await _rush(connection, resources)
@@ -131,16 +131,12 @@ async def _people(connection: asyncpg.Connection, slug: str) -> None:
         WITH made AS (
             INSERT INTO organization (id, slug, name, created_at) VALUES (gen_random_uuid(), $1, 'Bench', now())
             RETURNING id
-        ), subjects AS (
-            INSERT INTO subject (organization_id, id, kind, created_at)
-            SELECT id, id, 'PROVIDER', now() FROM made
-            RETURNING organization_id, id
         )
         INSERT INTO provider (organization_id, id, subject, name, time_zone, service_duration_minutes, buffer_minutes,
             min_notice_minutes, max_advance_booking_days, policy_free_until_minutes_before, policy_late_cancellation,
             channels, created_at)
-        SELECT organization_id, id, 'ada', 'Ada', 'Europe/Berlin', 30, 0, 0, 60, 0, 'ALLOWED', '{}', now()
-        FROM subjects
+        SELECT id, gen_random_uuid(), 'ada', 'Ada', 'Europe/Berlin', 30, 0, 0, 60, 0, 'ALLOWED', '{}', now()
+        FROM made
         """,
         slug,
     )
@@ -236,7 +232,7 @@ async def _growth(connection: asyncpg.Connection, resources: Resources) -> None:
         times = []
         for _round in range(ROUNDS):
             started = time.perf_counter()
-            due = await due_outbox(resources.pool, due_by=now, batch_size=DUE_BATCH)
+            due = await due_outbox(resources.pool, due_by=now, batch_size=500)
             times.append(time.perf_counter() - started)
             assert sum(map(len, due.values())) == 200, due
         median = statistics.median(times)

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from app.store.messages import OutboxKey
     from app.usecases.resources import Resources
 
-DUE_BATCH: Final = 500
-"""Entries of the outbox taken at once: two or three rows of the log each."""
+DUE_BATCH: Final = 100
+"""Entries of the outbox taken at once: two or three rows of the log each. About as many as are sent
+meanwhile, so that in a rush the first messages don't wait until the last ones are in the log.
+"""
 
 SEND_BATCH: Final = 64
 """Messages claimed at once: few enough to send within a lease, even over a slow mail server.
