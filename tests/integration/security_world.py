@@ -172,7 +172,9 @@ async def a_world(api: Api) -> World:
         **reached,
     }
     location = (await api.ask(_CREATE_LOCATION, caller=api.admin, input=place))["answer"]
-    organization = (await api.ask(_UPDATE_ORGANIZATION, caller=api.admin, input=reached))["answer"]
+    organization = (
+        await api.ask(_UPDATE_ORGANIZATION, caller=api.admin, input={**reached, "locale": "de"})
+    )["answer"]
     ada = await a_provider(
         api,
         description="Speaks French",
