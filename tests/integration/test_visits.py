@@ -729,7 +729,7 @@ async def test_where_nothing_is_left_to_choose_a_visit_is_not_guessed_first(
         found["executed"] = len(statements.executed)
         return found
 
-    plain = Counter(["before_booking", "calendars", "claims_of_subjects", *["executed"] * 3])
+    plain = Counter(["before_booking", "calendars", "claims_of_subjects", *["executed"] * 2])
     took = Counter(["needs_of_services", "resource_calendars"])
     guess = Counter(["needs_of_services", "calendars", "resource_calendars", "claims_of_subjects"])
     await a_visit(api, alone, NINE, ada)

@@ -91,6 +91,10 @@ async def _try(resources: Resources, request: BookingRequest) -> Written | Way:
     party = wish.wanted.party
     if party is None or not _is_covered(wish):
         return Way.NOT_COVERED
+    if party.service_id is not None and resources.accelerator.taking_more.has(
+        organization_id, party.service_id
+    ):
+        return Way.NOT_COVERED
     if resources.accelerator.lines.is_contested((organization_id, party.provider_id)):
         return Way.CONTESTED
     calendar = await _calendar(resources, organization_id, party, wish.starts_at)
