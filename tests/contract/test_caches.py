@@ -18,6 +18,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
+from graphql import parse
 from graphql.execution.collect_fields import collect_fields
 
 from app.admission.lines import Lines
@@ -226,6 +227,7 @@ def _put_listing(owner: object, number: int) -> None:
 STATEMENTS: Final = [f"UPDATE thing SET size = {number} WHERE id = $1" for number in range(50)]
 
 SCHEMA: Final = build_schema()
+HELLO: Final = parse("{ __typename }")
 QUERY: Final = "query ($id: ID!) {p: provider(id: $id) {id name} q: provider(id: $id) {name}}"
 
 
@@ -245,6 +247,12 @@ def _put_document(owner: Any, number: int) -> None:  # noqa: ANN401  Operations
     owner._remember(
         text, Document(node=node, sha256=f"{number:064}", costs={}, fields={}, prepared=set())
     )
+
+
+def _put_heavy_document(cache: WeightedCache[Any, Any], number: int) -> None:
+    """Without reading it."""
+    document = Document(node=HELLO, sha256=f"{number:064}", costs={}, fields={}, prepared=set())
+    cache.put(f"{number}" + "x" * 50_000, document)
 
 
 def _run(_owner: Operations, operation: Operation) -> None:
@@ -286,7 +294,9 @@ FILLINGS: Final[dict[str, Filling]] = {
             False,  # noqa: FBT003  the function's
         )
     ),
-    "documents": Filling(make=_operations, put=_put_document, samples=60),
+    "documents": Filling(
+        make=_operations, put=_put_document, put_heavy=_put_heavy_document, samples=60
+    ),
     "prepared operations": Filling(
         make=_operations,
         put=lambda owner, number: _run(owner, owner.prepare(QUERY, {"id": f"{number}"})),

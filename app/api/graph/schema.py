@@ -1,6 +1,7 @@
 """The schema, put together from the features. `schema.graphql` is printed from it."""
 
 from collections.abc import Callable
+from functools import cache
 from inspect import isawaitable
 from typing import TypeAlias
 
@@ -97,12 +98,30 @@ class Mutation(
 
 def build_schema(*, plain: bool = False) -> strawberry.Schema:
     """The schema; made once a process. `plain` leaves the resolvers as Strawberry makes them."""
+    return _plain_schema() if plain else _unwrapped_schema()
+
+
+@cache
+def _plain_schema() -> strawberry.Schema:
+    return _forgetful(_schema())
+
+
+@cache
+def _unwrapped_schema() -> strawberry.Schema:
+    schema = _schema()
+    unwrap(schema._schema)  # noqa: SLF001  Strawberry has no public name for it
+    return _forgetful(schema)
+
+
+def _schema() -> strawberry.Schema:
     config = StrawberryConfig(scalar_map=SCALARS)
-    schema = strawberry.Schema(
+    return strawberry.Schema(
         query=Query, mutation=Mutation, subscription=Subscription, config=config
     )
-    if not plain:
-        unwrap(schema._schema)  # noqa: SLF001  Strawberry has no public name for it
+
+
+def _forgetful(schema: strawberry.Schema) -> strawberry.Schema:
+    """The schema, after each of whose mutations the loaders forget what they hold."""
     mutations = schema._schema.mutation_type  # noqa: SLF001  Strawberry has no public name for it
     for field in mutations.fields.values() if mutations else ():
         if field.resolve is not None:
