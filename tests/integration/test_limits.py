@@ -12,6 +12,7 @@ from app.core.ids import ProviderId, SubjectId
 from app.core.limits import LimitPeriod
 from app.store.locks import lock_calendars
 from app.store.pool import transaction
+from app.usecases.booking import book_appointment
 from tests.builders import (
     BOOK,
     TODAY,
@@ -31,6 +32,7 @@ from tests.builders import (
     weekly,
 )
 from tests.integration.test_batching import Statements
+from tests.integration.test_book_at_once import no_short_way
 from tests.integration.test_service_availability import offered
 from tests.lives import cancel, held, release, try_booking
 from tests.visits import a_treatment, a_visit, try_move, try_visit
@@ -341,7 +343,10 @@ async def test_a_limit_costs_a_statement_for_all_and_nobody_else_pays(
 async def test_a_booking_counts_in_the_statements_that_it_has(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only a service's limit needs one more, for the visits that the provider leads."""
+    """Only a service's limit needs one more, for the visits that the provider leads. A booking that
+    limits count goes the long way.
+    """
+    monkeypatch.setattr(book_appointment, "book_at_once", no_short_way)
     statements = Statements(monkeypatch)
     limits = [at_most("WEEK", 2)]
     ada = await a_provider(api, weeklyHours=HOURS)

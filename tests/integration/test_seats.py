@@ -14,6 +14,7 @@ import pytest
 
 from app.core.ids import ServiceId
 from app.store.sessions import active_sessions
+from app.usecases.booking import book_appointment
 from app.usecases.booking.hold_slot import sweep_expired_holds
 from tests.builders import (
     NOW,
@@ -27,6 +28,7 @@ from tests.builders import (
     weekly,
 )
 from tests.integration.test_batching import Statements
+from tests.integration.test_book_at_once import no_short_way
 from tests.lives import broken_laws, release
 from tests.visits import (
     BOOK_VISIT,
@@ -238,7 +240,8 @@ async def test_the_same_key_gives_the_same_seats_and_one_seat_is_as_none_given(a
 async def test_joining_a_session_costs_two_round_trips_more_than_a_plain_booking(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A plain one locks its provider's dates and looks at them in one."""
+    """A plain one that goes the same way locks its provider's dates and looks at them in one."""
+    monkeypatch.setattr(book_appointment, "book_at_once", no_short_way)
     ada = await a_provider(api)
     yoga, plain = await a_class(api, ada, seats=4), await a_service(api, ada, durationMinutes=60)
     await booked_seats(api, yoga, NINE)
