@@ -281,7 +281,11 @@ async def measure(names: Sequence[str], *, rounds: int, seconds: float) -> list[
     )
     with attacker as executor:
         async with worlds.world() as made:
-            limits = ("SLOTWRIGHT_RATE_LIMITS", "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS")
+            limits = (
+                "SLOTWRIGHT_RATE_LIMITS",
+                "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS",
+                "SLOTWRIGHT_CONNECTIONS_PER_ADDRESS",
+            )
             defaults = {key: text for key, text in made.environment.items() if key not in limits}
             world = replace(made, environment=defaults)
             async with open_resources(made.settings) as resources:
