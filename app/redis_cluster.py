@@ -40,7 +40,7 @@ class RestingError(RedisConnectionError):
 
 class ClusterClient:
     """A client of all nodes. It learns who owns which slots from the first call, from redirections,
-    and anew from the other nodes when one fails.
+    and from the other nodes when one fails.
 
     A plain Redis serves as well, as the one node that owns everything: where nobody answered at the
     start, it may turn out to be either.

@@ -150,8 +150,4 @@ def feed_notice(
         "problem": plain.one_line(problem),
     }
     words = _WORDS if of is None else _TO_ADMINISTRATORS
-    template = words[speech.language].strip()
-    subject, *paragraphs = (
-        part.replace("\n", " ").format_map(values) for part in template.split("\n\n")
-    )
-    return notice(subject, *paragraphs, language=speech.language)
+    return notice(words[speech.language], values, language=speech.language)

@@ -90,8 +90,4 @@ def webhook_switched_off(
         "url": plain.one_line(url, limit=500),
         "why": _WHY[language][reason],
     }
-    subject, *paragraphs = (
-        part.replace("\n", " ").format_map(values)
-        for part in _WORDS[language].strip().split("\n\n")
-    )
-    return notice(subject, *paragraphs, language=language)
+    return notice(_WORDS[language], values, language=language)

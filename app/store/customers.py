@@ -75,10 +75,7 @@ async def customers_by_ids(
     on: Executor, organization_id: OrganizationId, ids: Sequence[CustomerId]
 ) -> dict[CustomerId, Customer]:
     """The existing ones of these customers, by id."""
-    return {
-        CustomerId(row["id"]): customer_from(row)
-        for row in await _BY_IDS.many(on, organization_id, ids)
-    }
+    return _by_id(await _BY_IDS.many(on, organization_id, ids))
 
 
 async def customers_of_provider(
@@ -90,10 +87,7 @@ async def customers_of_provider(
     """Those of these customers whom the provider serves, by id, with the contact that the provider
     knows.
     """
-    return {
-        CustomerId(row["id"]): customer_from(row)
-        for row in await _OF_PROVIDER.many(on, organization_id, provider_id, ids)
-    }
+    return _by_id(await _OF_PROVIDER.many(on, organization_id, provider_id, ids))
 
 
 async def customers_made_by(
@@ -103,10 +97,11 @@ async def customers_made_by(
     ids: Sequence[CustomerId],
 ) -> dict[CustomerId, Customer]:
     """Those of these customers whom the provider made, by id."""
-    return {
-        CustomerId(row["id"]): customer_from(row)
-        for row in await _MADE_BY.many(on, organization_id, provider_id, ids)
-    }
+    return _by_id(await _MADE_BY.many(on, organization_id, provider_id, ids))
+
+
+def _by_id(rows: Sequence[Record]) -> dict[CustomerId, Customer]:
+    return {CustomerId(row["id"]): customer_from(row) for row in rows}
 
 
 async def customers_served_by(

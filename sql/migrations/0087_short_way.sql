@@ -2,7 +2,7 @@
 -- writes and commits.
 --
 -- What decides over a subject's time, but for claims and busy times, has a version: of the subject,
--- and of the service that is booked. Triggers raise it, so it rises whoever writes. A change of
+-- and of the service that is booked. Triggers raise it, so it rises with every write. A change of
 -- rules holds the subject's exclusive lock until it commits, so under the shared lock the version
 -- is that of what is committed. Adds two columns with a constant default, which rewrites nothing;
 -- blocks writers of these tables for an instant.

@@ -67,6 +67,28 @@ CASE WHEN $9::text[] IS NULL THEN true ELSE (appointment.status = ANY($9)) IS TR
 CASE WHEN $7::timestamptz IS NULL THEN true ELSE appointment.starts_at >= $7 END
     AND CASE WHEN $8::timestamptz IS NULL THEN true ELSE appointment.starts_at < $8 END;
 
+-- fragment: keys_of_subjects
+-- The keys of all appointments of the providers, resources and services $17: as many as are few,
+-- $18, and one more.
+SELECT each.id, each.created_at
+FROM unnest($17::uuid[]) AS wanted (wanted_id)
+CROSS JOIN LATERAL (
+    SELECT id, created_at
+    FROM appointment
+    WHERE organization_id = $1 AND provider_id = wanted.wanted_id
+    UNION ALL
+    SELECT id, created_at
+    FROM appointment
+    WHERE organization_id = $1 AND service_id = wanted.wanted_id
+    UNION ALL
+    SELECT taken.appointment_id, (
+        SELECT created_at FROM appointment WHERE organization_id = $1 AND id = taken.appointment_id
+    )
+    FROM appointment_subject AS taken
+    WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
+) AS each
+LIMIT $18::integer + 1;
+
 -- fragment: on_page_by_creation
 -- The appointments of a page in the order of (created_at, id): strictly between two cursors; null
 -- ones bound nothing.
@@ -434,24 +456,7 @@ LIMIT $6::integer;
 -- page goes.
 -- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[], few integer
 WITH theirs AS MATERIALIZED (
-    SELECT each.id, each.created_at
-    FROM unnest($17::uuid[]) AS wanted (wanted_id)
-    CROSS JOIN LATERAL (
-        SELECT id, created_at
-        FROM appointment
-        WHERE organization_id = $1 AND provider_id = wanted.wanted_id
-        UNION ALL
-        SELECT id, created_at
-        FROM appointment
-        WHERE organization_id = $1 AND service_id = wanted.wanted_id
-        UNION ALL
-        SELECT taken.appointment_id, (
-            SELECT created_at FROM appointment WHERE organization_id = $1 AND id = taken.appointment_id
-        )
-        FROM appointment_subject AS taken
-        WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
-    ) AS each
-    LIMIT $18::integer + 1
+    {{keys_of_subjects}}
 )
 SELECT page.*
 FROM (
@@ -492,24 +497,7 @@ ORDER BY page.created_at, page.id;
 -- The same list from its other end: its last appointments, in descending order.
 -- params: organization_id uuid, after_creation timestamptz, after_id uuid, before_creation timestamptz, before_id uuid, page_size integer, from_start timestamptz, until_start timestamptz, statuses text[], service_ids uuid[], provider_ids uuid[], resource_ids uuid[], customer_ids uuid[], seen_by uuid, reader_id uuid, search text, wanted_ids uuid[], few integer
 WITH theirs AS MATERIALIZED (
-    SELECT each.id, each.created_at
-    FROM unnest($17::uuid[]) AS wanted (wanted_id)
-    CROSS JOIN LATERAL (
-        SELECT id, created_at
-        FROM appointment
-        WHERE organization_id = $1 AND provider_id = wanted.wanted_id
-        UNION ALL
-        SELECT id, created_at
-        FROM appointment
-        WHERE organization_id = $1 AND service_id = wanted.wanted_id
-        UNION ALL
-        SELECT taken.appointment_id, (
-            SELECT created_at FROM appointment WHERE organization_id = $1 AND id = taken.appointment_id
-        )
-        FROM appointment_subject AS taken
-        WHERE taken.organization_id = $1 AND taken.subject_id = wanted.wanted_id AND taken.position > 1
-    ) AS each
-    LIMIT $18::integer + 1
+    {{keys_of_subjects}}
 )
 SELECT page.*
 FROM (

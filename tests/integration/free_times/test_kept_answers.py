@@ -123,7 +123,7 @@ async def test_after_every_change_both_nodes_answer_anew(
         await change()
         for each, old in zip(nodes, before, strict=True):
             new = await asking(each, id=ada["id"])
-            # The same question in other words is another one to whoever keeps answers.
+            # Kept answers go by the text: other words are another question.
             assert new == await asking(each, f"# {change.__name__}\n{WEEK}", id=ada["id"])
             assert new != old, change.__name__
 

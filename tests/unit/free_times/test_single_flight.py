@@ -14,7 +14,7 @@ LATER = DAY + timedelta(days=1)
 
 
 class Computing:
-    """Counts what is computed, and takes until it is told to end: with a result, or an error."""
+    """Counts its calls. Each lasts until the test ends it, with a result or an error."""
 
     def __init__(self) -> None:
         self.begun: Counter[str] = Counter()
