@@ -11,7 +11,7 @@ from app.batches import Answer, Request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.free_times.batches import RedisBatches
+    from app.redis_batches import RedisBatches
     from app.redis_client import RedisClient
     from app.redis_cluster import ClusterClient
 

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError, TryAgainError
 
 from app.core.changes import RulesChanged, TimeChanged
 from app.core.zones import day_number
-from app.free_times.batches import OwnConnection, RedisBatches, writes_of
+from app.free_times.batches import ask_one_run, writes_of
 from app.free_times.keys import (
     DAY_LIFETIME_MS,
     NEW_STAMP_LIFETIME_SECONDS,
@@ -28,6 +28,7 @@ from app.free_times.keys import (
 from app.free_times.local import LocalDays
 from app.free_times.packing import pack_day, unpack_day
 from app.free_times.routing import Routed
+from app.redis_batches import OwnConnection, RedisBatches
 from app.redis_client import BROKEN_REDIS, describe, script, tag_of
 from app.redis_cluster import ClusterClient, RestingError, key_of
 
@@ -430,7 +431,7 @@ def _looks_of(redis: RedisClient) -> RedisBatches[_Look, _Looked]:
             made = [_new_stamps(run, list(stamps)) for stamps in make.values()]
             return [*made, *(("MGET", *places) for places in groups.values())]
 
-        run, answers = await own.ask(commands_under)
+        run, answers = await ask_one_run(own, commands_under)
         read = dict(zip(groups, answers[len(make) :], strict=True))
         looked: list[_Looked | ResponseError] = []
         for look in looks:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 import jwt
+import orjson
+from jwt.algorithms import HMACAlgorithm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ALGORITHM: Final = "HS256"
 _LONGEST_TOKEN: Final = 1_024
@@ -27,6 +29,17 @@ class SignedId(NamedTuple):
     generation: int
 
 
+class _Hs256(HMACAlgorithm):
+    """Of these secrets, checked once: the library would check them with each token."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__(HMACAlgorithm.SHA256)
+        self._checked = {secret: super(_Hs256, self).prepare_key(secret) for secret in secrets}
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return self._checked[str(key)]
+
+
 class SignedIds:
     """Signs and verifies ids for one audience. `keys` maps key ids to secrets: the first signs,
     every one verifies.
@@ -36,6 +49,8 @@ class SignedIds:
         self._keys = dict(keys)
         self._signing_key_id = next(iter(self._keys))
         self._audience = audience
+        self._signatures = jwt.PyJWS(algorithms=[])
+        self._signatures.register_algorithm(ALGORITHM, _Hs256(self._keys.values()))
 
     def sign_ids(self, organization_id: UUID, thing_id: UUID, generation: int = 0) -> str:
         """The token of this thing, another one for each generation."""
@@ -48,7 +63,9 @@ class SignedIds:
             payload["gen"] = generation
         key_id = self._signing_key_id
         headers = {"kid": key_id, "typ": token_type(self._audience)}
-        return jwt.encode(payload, self._keys[key_id], algorithm=ALGORITHM, headers=headers)
+        return self._signatures.encode(
+            orjson.dumps(payload), self._keys[key_id], algorithm=ALGORITHM, headers=headers
+        )
 
     def verify_ids(self, token: str) -> SignedId | None:
         """What the token names; None if it is invalid."""

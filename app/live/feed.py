@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
@@ -21,6 +21,7 @@ from app.live.ledger import Concerns, Following, Ledger, ReadHistory
 from app.live.listener import Listener
 from app.live.pace import Counts, Pace
 from app.live.wire import channel_of, decode, encode, organization_of
+from app.redis_batches import OwnConnection, RedisBatches
 from app.redis_client import BROKEN_REDIS, describe
 from app.tasks import Tasks
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from app.core.changes import Change
     from app.core.ids import OrganizationId
     from app.live.topic import Subject
-    from app.redis_client import RedisClient
+    from app.redis_client import Command, RedisClient
 
 _log: Final = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class Feed:
         self._tasks = Tasks("the live feed")
         self._unsent: set[OrganizationId] = set()
         self._resending: asyncio.Task[None] | None = None
+        own = OwnConnection(redis)
+        self._messages: RedisBatches[Command, int] = RedisBatches(own.ask, own.close)
         self.counts = Counts()
         self._listener = Listener(
             redis,
@@ -209,10 +212,9 @@ class Feed:
                 self._resending = self._tasks.start(self._resend())
 
     async def _send(self, changes: Mapping[OrganizationId, Sequence[Change]]) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for organization_id, some in changes.items():
-                pipeline.publish(channel_of(organization_id), encode(self._origin, some))
-            await pipeline.execute()
+        for organization_id, some in changes.items():
+            message = encode(self._origin, some)
+            await self._messages.ask(("PUBLISH", channel_of(organization_id), message))
 
     async def _resend(self) -> None:
         """Sends other processes a message, once Redis accepts it, that they missed changes."""
@@ -265,3 +267,5 @@ class Feed:
     async def close(self) -> None:
         """Ends everything that runs."""
         await self._tasks.close()
+        with suppress(*BROKEN_REDIS):
+            await self._messages.close()

@@ -171,7 +171,11 @@ class Pool:
         """
         with POOL_WAIT_SECONDS.time():
             try:
-                connection = await self._connections.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS)
+                # An idle one is there at once, so no timer is set for it.
+                is_idle = self._connections.get_idle_size() > 0
+                connection = await self._connections.acquire(
+                    timeout=None if is_idle else ACQUIRE_TIMEOUT_SECONDS
+                )
             except (*_OUTAGES, asyncpg.InterfaceError) as error:
                 # An InterfaceError: the new connection died while it was set up, or the pool
                 # closes.

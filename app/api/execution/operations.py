@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from inspect import isawaitable
 from math import inf
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 import orjson
@@ -229,9 +229,10 @@ class Operations:
     ) -> Operation:
         """Raises OperationRefused; its errors have a code and are all the caller's.
 
-        Adds the processor time to `spent`, except for a query that is ready: asking the kernel for
-        the time would take longer than finding it. A short request is charged for a short time: a
-        garbage collection, or a module's first use, may happen to fall into it.
+        Adds the processor time to `spent`, except for a query that is ready. Of a document that is
+        known it is the time on the clock: asking the kernel for the thread's takes longer than most
+        variables do. A short request is charged for a short time: a garbage collection, or a
+        module's first use, may happen to fall into it.
         """
         variables = variables or {}
         key = _key(text, operation_name, variables)
@@ -239,12 +240,13 @@ class Operations:
         if ready is not None:
             self._documents.get(text)  # it was used
             return ready
-        began = thread_time()
+        seconds = perf_counter if text in self._documents else thread_time
+        began = seconds()
         try:
             operation = self._prepare(text, variables, operation_name)
         finally:
             if spent is not None:
-                spent.seconds += min(thread_time() - began, _most_seconds(text, key))
+                spent.seconds += min(seconds() - began, _most_seconds(text, key))
         # A query's variables may be kept for a while; a mutation's are personal data.
         if (
             key is not None
