@@ -384,15 +384,13 @@ async def appointment_for_update(
     return None if row is None else appointment_from(row)
 
 
-def update_appointment(
-    tx: Transaction, organization_id: OrganizationId, after: Appointment
-) -> None:
+def update_appointment(writes: Writes, organization_id: OrganizationId, after: Appointment) -> None:
     """Store a locked appointment in its next version, at the transaction's next statement. Its time
     is taken and freed apart.
     """
     fee = after.cancellation_fee
     _UPDATE.later(
-        tx,
+        writes,
         organization_id,
         after.id,
         after.status,

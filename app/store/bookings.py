@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.customer_limits import CustomerVisit
 from app.core.ids import CustomerId, ServiceId
-from app.core.slots import LONGEST_CLAIM_MINUTES
+from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
+from app.core.zones import minute_of
+from app.store.appointments import appointment_from
 from app.store.customers import customer_from
 from app.store.idempotency import stored_answer_from
 from app.store.locks import name_of_customer
@@ -15,12 +17,12 @@ from app.store.sql import query
 from app.telemetry.metrics import LOCK_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from app.core.appointment import Contact, Customer
+    from app.core.appointment import Appointment, Contact, Customer
     from app.core.booking import Claims
-    from app.core.ids import AppointmentId, OrganizationId
+    from app.core.ids import AppointmentId, OrganizationId, SubjectId
     from app.store.idempotency import KeyScope, StoredAnswer
     from app.store.locks import LockKeys
     from app.store.pool import Transaction
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _BEFORE = query("before_booking")
 _LOOK = query("look_before_booking")
 _BEFORE_MOVE = query("before_move")
+_LOOK_BEFORE_CHANGE = query("look_before_change")
 _VISITS = query("visits_of_customer")
 
 
@@ -170,6 +173,73 @@ async def before_move(
         limited_customer=None
         if customer_id is None
         else name_of_customer(CustomerId(customer_id), row["subject"]),
+        reminders=row["reminders"],
+    )
+
+
+class ChangeLook(NamedTuple):
+    """An appointment that is to be cancelled or moved, and what else that rests on, as it was seen
+    without locks.
+    """
+
+    appointment: Appointment
+    own: Claims
+    """The time of its own that it has: empty where it is cancelled or has seats in a session."""
+    zones: Mapping[SubjectId, str]
+    """Of the subjects that give it."""
+    rules_version: int
+    """The sum of the versions of those subjects' rules, and of the service's."""
+    is_erased: bool
+    """Whether its customer is."""
+    is_limited: bool
+    """Whether its customer is known, and the organization does not allow customers to be in two
+    places at once.
+    """
+    is_used: bool
+    """Whether the key is."""
+    is_free: bool
+    """Whether nothing else takes the first minute of the new time from the lead."""
+    reminders: Sequence[int]
+    """How many minutes before the start the organization reminds."""
+
+
+async def look_before_change(
+    on: Executor,
+    organization_id: OrganizationId,
+    appointment_id: AppointmentId,
+    scope: KeyScope | None = None,
+    starts_at: datetime | None = None,
+) -> ChangeLook | None:
+    """Look without locks, for a decision that `change_as_seen` or `move_as_seen` compares with what
+    is there then. A move has a key and a new start. None where there is no such appointment.
+    """
+    row = await _LOOK_BEFORE_CHANGE.maybe(
+        on,
+        organization_id,
+        appointment_id,
+        *((None, None, None) if scope is None else (scope.mutation, scope.caller, scope.key)),
+        None if starts_at is None else minute_of(starts_at),
+        LONGEST_CLAIM_MINUTES,
+    )
+    if row is None:
+        return None
+    claimed_ids: Sequence[SubjectId] = row["claimed_ids"] or ()
+    own: dict[SubjectId, tuple[Claim, ...]] = {}
+    for subject_id, values in zip(claimed_ids, row["claims"] or (), strict=True):
+        claimed_from, claimed_until, visit_from, visit_until, unit = values
+        claim = Claim(
+            claimed_from, claimed_until, visit_from, visit_until, ClaimKind.APPOINTMENT, None, unit
+        )
+        own[subject_id] = (*own.get(subject_id, ()), claim)
+    return ChangeLook(
+        appointment=appointment_from(row),
+        own=own,
+        zones=dict(zip(claimed_ids, row["time_zones"] or (), strict=True)),
+        rules_version=row["rules_version"] or 0,
+        is_erased=row["is_erased"],
+        is_limited=row["is_limited"],
+        is_used=row["is_used"],
+        is_free=row["is_free"],
         reminders=row["reminders"],
     )
 

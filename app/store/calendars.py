@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from app.core.limits import LimitPeriod
     from app.core.resource import Resource
     from app.core.zones import Minute
-    from app.store.bookings import Look
+    from app.store.bookings import ChangeLook, Look
+    from app.store.idempotency import KeyScope
     from app.store.locks import LockKeys
     from app.store.pool import Transaction, Writes
     from app.store.sql import Executor, Record
@@ -54,6 +55,8 @@ _CLAIMS_UNDER_LOCK = query("claims_under_lock")
 _LED_CLAIMS = query("led_claims")
 _INSERT_CLAIMS = query("insert_claims")
 _TAKE_AS_SEEN = query("take_as_seen")
+_CHANGE_AS_SEEN = query("change_as_seen")
+_MOVE_AS_SEEN = query("move_as_seen")
 _FREE_APPOINTMENT_TIME = query("free_appointment_time")
 _FREE_HOLD_TIME = query("free_hold_time")
 _FREE_EXPIRED_TIME = query("free_expired_time")
@@ -376,6 +379,66 @@ def take_as_seen(
             look.fingerprint,
             *look.arguments,
         ),
+    )
+
+
+def free_as_seen(writes: Writes, lock: CalendarLock, *, first: LockKeys, look: ChangeLook) -> None:
+    """Let the writes end with freeing all of the appointment's time, under these locks, where it is
+    still as it was looked at: see `commit_at_once`. Nothing may wait after it.
+    """
+    appointment_id = look.appointment.id
+    _FREE_APPOINTMENT_TIME.later(writes, lock.organization_id, appointment_id)
+    _CHANGE_AS_SEEN.later(
+        writes, lock.organization_id, appointment_id, *_looked_at(lock, first, look)
+    )
+
+
+def move_as_seen(
+    writes: Writes,
+    lock: CalendarLock,
+    claims: Claims,
+    *,
+    first: LockKeys,
+    scope: KeyScope,
+    look: ChangeLook,
+    new_id: Callable[[], UUID],
+) -> None:
+    """Let the writes end with freeing all of the appointment's time and taking this time instead,
+    as `take_as_seen` does.
+    """
+    owner = Owner(appointment_id=look.appointment.id)
+    writes.later(
+        _MOVE_AS_SEEN.sql,
+        (
+            *_values(lock, claims, owner, new_id),
+            *_looked_at(lock, first, look, scope=scope, claims=claims),
+        ),
+    )
+
+
+def _looked_at(
+    lock: CalendarLock,
+    first: LockKeys,
+    look: ChangeLook,
+    *,
+    scope: KeyScope | None = None,
+    claims: Claims | None = None,
+) -> tuple[object, ...]:
+    """What `lock_change_as_seen` locks and compares: a key only for a move, whose new time must be
+    free.
+    """
+    new = claims or {}
+    taken = [(subject_id, each) for subject_id in sorted(new) for each in new[subject_id]]
+    return (
+        [*first.alone, *lock.keys({})],
+        first.shared,
+        look.appointment.version,
+        look.rules_version,
+        *((None, None, None) if scope is None else (scope.mutation, scope.caller, scope.key)),
+        [subject_id for subject_id, _ in taken] or sorted(look.own),
+        [each.claimed_from for _, each in taken],
+        [each.claimed_until for _, each in taken],
+        LONGEST_CLAIM_MINUTES,
     )
 
 

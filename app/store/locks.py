@@ -91,6 +91,11 @@ def first_keys(
     return LockKeys([key, *counted], _shared_keys(organization_id, service_id, rules))
 
 
+def rules_keys(organization_id: OrganizationId, subject_ids: Iterable[SubjectId]) -> LockKeys:
+    """The rules of these subjects are shared; nothing else is locked first."""
+    return LockKeys((), _rules_keys(organization_id, subject_ids))
+
+
 async def lock_idempotency_key(tx: Transaction, scope: KeyScope) -> None:
     """Requests that carry the same key go one after the other."""
     await _wait_for(tx, first_keys(scope).alone)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.core.appointment import Appointment
     from app.core.booking import Claims
     from app.core.ids import OrganizationId, ServiceId, SubjectId
-    from app.store.pool import Transaction, Writes
+    from app.store.pool import Writes
     from app.store.sql import Executor
 
 _UPSERT = query("upsert_subjects")
@@ -47,7 +47,7 @@ def insert_subjects(
 
 
 def replace_subjects(
-    tx: Transaction,
+    writes: Writes,
     organization_id: OrganizationId,
     before: Appointment,
     after: Appointment,
@@ -60,13 +60,13 @@ def replace_subjects(
     if not before.is_plain:
         kept = [] if after.is_plain else _units(after, claims)
         _DELETE.later(
-            tx,
+            writes,
             organization_id,
             after.id,
             [subject_id for subject_id, _ in kept],
             [unit for _, unit in kept],
         )
-    insert_subjects(tx, organization_id, after, claims, now)
+    insert_subjects(writes, organization_id, after, claims, now)
 
 
 def _units(appointment: Appointment, claims: Claims) -> list[tuple[SubjectId, int]]:

@@ -54,8 +54,9 @@ ANSWERS: Final = Counter(
 )
 BOOKING_WAYS: Final = Counter(
     "slotwright_booking_ways",
-    "Bookings without a hold, by way: short, or why it was left to the long one.",
-    ["way"],
+    "Bookings without a hold, moves and cancellations, by way: short, or why it was left to the "
+    "long one.",
+    ["change", "way"],
 )
 LOCK_SECONDS: Final = Histogram(
     "slotwright_lock_seconds", "Waiting for advisory locks.", buckets=_FAST

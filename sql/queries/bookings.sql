@@ -51,6 +51,72 @@ LEFT JOIN customer
     AND customer.id = appointment.customer_id
     AND (customer.subject IS NOT NULL OR (customer.made_by_staff AND customer.erased_at IS NULL));
 
+-- name: look_before_change :maybe
+-- An appointment, without any lock, and with it what a cancellation or a move rests on: its own time
+-- and the zone of each subject that gives it; the version of the rules by which a new time is
+-- decided; whether the customer is erased, and whether their other visits matter, since the
+-- organization does not allow them to overlap; whether the key is used; when the organization
+-- reminds; and whether nothing else takes minute $6 of the lead's time. $7 is the length of the
+-- longest claim.
+-- params: organization_id uuid, appointment_id uuid, mutation text, caller text, key text, minute integer, longest_minutes integer
+SELECT found.*, own.claimed_ids, own.time_zones, own.claims, customer.erased_at IS NOT NULL AS is_erased,
+    NOT organization.allows_customer_overlap AND (customer.subject IS NOT NULL OR customer.made_by_staff)
+    AS is_limited,
+    organization.reminder_minutes_before AS reminders,
+    EXISTS (
+        SELECT
+        FROM idempotency_key AS known
+        WHERE known.organization_id = $1 AND known.mutation = $3 AND known.caller = $4 AND known.key = $5
+    ) AS is_used,
+    (
+        SELECT sum(taken.rules_version)::bigint
+        FROM subject AS taken
+        WHERE taken.organization_id = $1 AND taken.id = ANY (own.claimed_ids)
+    ) + coalesce((
+        SELECT booked.rules_version
+        FROM service AS booked
+        WHERE booked.organization_id = $1 AND booked.id = found.service_id
+    ), 0) AS rules_version,
+    NOT EXISTS (
+        SELECT
+        FROM claim
+        WHERE claim.organization_id = $1
+            AND claim.subject_id = found.provider_id
+            AND claim.active
+            -- What begins earlier is over by then: it bounds the read of the index.
+            AND claim.claimed_from > $6::integer - $7::integer
+            AND claim.claimed_from <= $6
+            AND claim.claimed_until > $6
+            AND claim.appointment_id IS DISTINCT FROM $2
+    ) AND NOT EXISTS (
+        SELECT
+        FROM busy_time
+        WHERE busy_time.organization_id = $1
+            AND busy_time.subject_id = found.provider_id
+            AND busy_time.busy_from > $6::integer - $7::integer
+            AND busy_time.busy_from <= $6
+            AND busy_time.busy_until > $6
+    ) AS is_free
+FROM (
+    SELECT {{appointment_columns}}
+    FROM appointment
+    WHERE organization_id = $1 AND id = $2
+) AS found
+JOIN customer ON customer.organization_id = $1 AND customer.id = found.customer_id
+JOIN organization ON organization.id = $1
+CROSS JOIN LATERAL (
+    SELECT array_agg(claim.subject_id ORDER BY claim.subject_id, claim.unit) AS claimed_ids,
+        array_agg(coalesce(provider.time_zone, resource.time_zone) ORDER BY claim.subject_id, claim.unit) AS time_zones,
+        array_agg(
+            ARRAY[claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until, claim.unit]
+            ORDER BY claim.subject_id, claim.unit
+        ) AS claims
+    FROM claim
+    LEFT JOIN provider ON provider.organization_id = $1 AND provider.id = claim.subject_id
+    LEFT JOIN resource ON resource.organization_id = $1 AND resource.id = claim.subject_id
+    WHERE claim.organization_id = $1 AND claim.appointment_id = $2 AND claim.active
+) AS own;
+
 -- name: visits_of_customer :many
 -- A customer's confirmed visits that count for their limits: those of a service that are not over,
 -- and those that overlap the time from $5 to $6; but for one appointment.

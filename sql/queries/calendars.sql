@@ -217,6 +217,43 @@ FROM lock_as_seen(
     claimed_froms => $28, claimed_untils => $29, longest_minutes => $30
 ) AS was_seen;
 
+-- name: change_as_seen :exec
+-- Where an appointment is cancelled in one statement without a transaction around it: the locks are
+-- taken without waiting, and what was seen before is looked at again. Where a lock is taken or
+-- anything has changed, the statement fails with SW001, and all that is written with it. As above,
+-- the function runs before anything is written.
+-- params: organization_id uuid, appointment_id uuid, alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer
+SELECT was_seen
+FROM lock_change_as_seen(
+    organization_id => $1, changed_appointment => $2, alone => $3, shared => $4, seen_version => $5, seen_rules => $6,
+    for_mutation => $7, of_caller => $8, given_key => $9, subject_ids => $10, claimed_froms => $11,
+    claimed_untils => $12, longest_minutes => $13
+) AS was_seen;
+
+-- name: move_as_seen :exec
+-- The same where an appointment is moved: its time is freed, and then the new time is taken, which
+-- may overlap it. The parameters up to $12 are those of insert_claims.
+-- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[], alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, looked_at uuid[], looked_from integer[], looked_until integer[], longest_minutes integer
+WITH freed AS (
+    UPDATE claim
+    SET active = false
+    WHERE organization_id = $1 AND appointment_id = $2 AND active
+    RETURNING 1
+), taken AS (
+    {{claims_inserted}}
+    RETURNING 1
+)
+-- What is in WITH runs when it is first read: CASE reads them in this order.
+SELECT CASE
+    WHEN was_seen AND all_were_taken((SELECT count(*) FROM freed), 1)
+        THEN all_were_taken((SELECT count(*) FROM taken), cardinality($8::uuid[]))
+END AS is_written
+FROM lock_change_as_seen(
+    organization_id => $1, changed_appointment => $2, alone => $13, shared => $14, seen_version => $15, seen_rules => $16,
+    for_mutation => $17, of_caller => $18, given_key => $19, subject_ids => $20, claimed_froms => $21,
+    claimed_untils => $22, longest_minutes => $23
+) AS was_seen;
+
 -- name: free_appointment_time :exec
 -- Free all of an appointment's time. Its claims are changed only by the transaction that has locked
 -- its row.

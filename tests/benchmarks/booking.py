@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import re
@@ -47,7 +48,7 @@ from tests.benchmarks import world as worlds
 from tests.benchmarks.clients import Load, load, once, request
 from tests.benchmarks.listing import WEEK
 from tests.benchmarks.rows import Row
-from tests.benchmarks.versions import Comparison, Version
+from tests.benchmarks.versions import Comparison, Version, database_seconds
 
 CLIENTS = 16
 WORKERS = (1, 2)
@@ -58,6 +59,11 @@ RUSH_SLOTS = 20
 
 BOOK = """mutation ($input: BookAppointmentInput!) { answer: bookAppointment(input: $input) {
     __typename ... on BookingConfirmation { manageToken appointment { id startsAt } } } }"""
+
+MOVE = """mutation ($input: RescheduleAppointmentInput!) { answer: rescheduleAppointment(input: $input) {
+    __typename ... on BookingConfirmation { appointment { id startsAt } } } }"""
+CANCEL = """mutation ($input: CancelAppointmentInput!) { answer: cancelAppointment(input: $input) {
+    __typename ... on Appointment { id status } } }"""
 
 
 def booking(provider: ProviderId, start: datetime, number: int) -> bytes:
@@ -426,8 +432,82 @@ async def _booked_and_listed(version: Version, number: int) -> Load:
     return await load(version.port, iter(wanted), clients=1)
 
 
+async def _moved(version: Version, number: int) -> Load:
+    """Guests move their visits to other free times of the same providers."""
+    week = 14 + number
+    free = await _free_over_http(version, week)
+    booked = await _confirmed(version, free[:COMPARED_BOOKINGS], week)
+    targets: dict[str, list[str]] = {}
+    for provider, start in free[COMPARED_BOOKINGS:]:
+        targets.setdefault(provider, []).append(start)
+    return await _changed(
+        version,
+        [
+            request(
+                MOVE,
+                input={
+                    **opened,
+                    "startsAt": targets[provider].pop(),
+                    "idempotencyKey": f"move-{week}-{at}",
+                },
+            )
+            for at, (provider, opened) in enumerate(booked)
+        ],
+        "BookingConfirmation",
+    )
+
+
+async def _cancelled(version: Version, number: int) -> Load:
+    """Guests cancel their visits."""
+    week = 27 + number
+    free = await _free_over_http(version, week)
+    booked = await _confirmed(version, free[:COMPARED_BOOKINGS], week)
+    return await _changed(
+        version, [request(CANCEL, input=opened) for _, opened in booked], "Appointment"
+    )
+
+
+async def _confirmed(
+    version: Version, wanted: Sequence[tuple[str, str]], week: int
+) -> list[tuple[str, dict[str, str]]]:
+    """These times, booked: each with its provider, and what opens it."""
+    bodies: list[bytes] = []
+
+    def kept(body: bytes) -> str:
+        bodies.append(body)
+        return kind_of(body)
+
+    # One client, so that answers come in the order of the requests.
+    requests = _bookings(wanted, week, len(wanted))
+    await load(version.port, iter(requests), clients=1, kind_of=kept)
+    answers = [json.loads(body)["data"]["answer"] for body in bodies]
+    return [
+        (
+            provider,
+            {"appointmentId": each["appointment"]["id"], "manageToken": each["manageToken"]},
+        )
+        for (provider, _), each in zip(wanted, answers, strict=True)
+    ]
+
+
+async def _changed(version: Version, changes: Sequence[bytes], expected: str) -> Load:
+    """The load of these changes alone: what they change was booked by the same process."""
+    database = await database_seconds(version)
+    before = sum(version.process.cpu_times()[:2])
+    done = await load(version.port, iter(changes), clients=CLIENTS, kind_of=kind_of)
+    done.processor_seconds = sum(version.process.cpu_times()[:2]) - before
+    done.database_seconds = sum(
+        after - database.get(pid, 0.0) for pid, after in (await database_seconds(version)).items()
+    )
+    if set(done.kinds) != {expected}:
+        raise SystemExit(f"changes were answered with {dict(done.kinds)}")
+    return done
+
+
 COMPARISONS = (
     Comparison(what=f"bookings, {CLIENTS} clients", take=_booked),
+    Comparison(what=f"moves, {CLIENTS} clients", take=_moved),
+    Comparison(what=f"cancellations, {CLIENTS} clients", take=_cancelled),
     Comparison(what="a booking, then its provider's week, in turns", take=_booked_and_listed),
 )
 

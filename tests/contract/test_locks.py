@@ -18,7 +18,6 @@ NPM_LOCKS = [
     for folder in (
         "app/web",
         "docs/examples/react",
-        "tests/benchmarks/npm",
         "tests/e2e/frontend",
         "tests/integration/transport/npm",
     )

@@ -37,6 +37,7 @@ from tests.builders import (
 )
 from tests.e2e.program import ROOT, get
 from tests.e2e.served import a_database, environment_on, processes
+from tests.lives import CANCEL, MOVE
 
 PROMPT_SECONDS = ACQUIRE_TIMEOUT_SECONDS + 3
 """No caller waits longer for a server that is away, on a machine that is busy with something else.
@@ -57,14 +58,15 @@ async def counts(api: Api) -> dict[str, int]:
 # ---------------------------------------------------------------- killed
 
 
-async def test_a_booking_that_is_killed_leaves_nothing_or_is_answered_by_its_key(
+async def test_what_is_killed_leaves_nothing_or_is_answered_when_it_comes_again(
     environment: dict[str, str],
 ) -> None:
-    """Killed between any two statements: as if it had never been. Killed after its commit: its key
-    answers with it. Whichever way it went.
+    """A booking that is killed between any two statements: as if it had never been. Killed after
+    its commit: its key answers with it. Whichever way it went. So with moves and cancellations.
     """
     async with running(Settings.from_environment(environment)) as application:
-        api = await application.api()
+        api, elsewhere = await application.api(), await application.api()
+        changes = await some_changes(elsewhere)
         ada = await a_provider(api)
         before = ["look_before_booking", "before_booking", "insert_claims"]
         committed = ["take_as_seen", "commit"]
@@ -75,6 +77,10 @@ async def test_a_booking_that_is_killed_leaves_nothing_or_is_answered_by_its_key
         plans = [
             {"after": name, "organization": api.organization.slug, "input": wish}
             for name, wish in wishes.items()
+        ]
+        plans += [
+            {"after": name, "organization": elsewhere.organization.slug, **change}
+            for name, change in changes
         ]
         done = await asyncio.to_thread(
             subprocess.run,
@@ -99,7 +105,58 @@ async def test_a_booking_that_is_killed_leaves_nothing_or_is_answered_by_its_key
         assert await counts(api) == dict.fromkeys(TABLES, len(committed))
         for name in before:  # the time is free again, and so is the key
             made((await api.ask(BOOK, input=wishes[name]))["answer"], "BookingConfirmation")
-        assert await counts(api) == dict.fromkeys(TABLES, len(plans))
+        assert await counts(api) == dict.fromkeys(TABLES, len(wishes))
+
+        assert await versions(elsewhere) == {
+            ("CONFIRMED", 1): 2,
+            ("CONFIRMED", 2): 1,
+            ("CANCELLED", 2): 1,
+        }
+        for _, change in changes:
+            data = await elsewhere.ask(change["document"], input=change["input"])
+            assert "Error" not in data["answer"]["__typename"]
+        assert await versions(elsewhere) == {("CONFIRMED", 2): 2, ("CANCELLED", 2): 2}
+
+
+async def versions(api: Api) -> Counter[tuple[str, int]]:
+    """How many appointments of this organization are in each state and version."""
+    rows = await api.rows(
+        "SELECT status, version FROM appointment WHERE organization_id = $1", api.organization.id
+    )
+    return Counter((row["status"], row["version"]) for row in rows)
+
+
+async def some_changes(api: Api) -> list[tuple[str, Json]]:
+    """Two moves and two cancellations, each with the statement after which it is killed."""
+    ada = await a_provider(api)
+    visits = [
+        made(await book(api, ada, f"2026-01-14T{hour:02}:00Z"), "BookingConfirmation")
+        for hour in range(9, 13)
+    ]
+    wishes = [
+        {"startsAt": f"2026-01-15T{hour:02}:00:00Z", "idempotencyKey": f"move {hour}"}
+        for hour in (9, 10)
+    ]
+    return [
+        (
+            name,
+            {
+                "document": document,
+                "input": {
+                    "appointmentId": visit["appointment"]["id"],
+                    "manageToken": visit["manageToken"],
+                    **wish,
+                },
+            },
+        )
+        for visit, name, document, wish in zip(
+            visits,
+            ("look_before_change", "move_as_seen", "look_before_change", "change_as_seen"),
+            (MOVE, MOVE, CANCEL, CANCEL),
+            (*wishes, {}, {}),
+            strict=True,
+        )
+    ]
 
 
 # ---------------------------------------------------------------- servers that are away

@@ -1,4 +1,6 @@
-"""A booking in two round trips is the booking of the long way, whatever happens meanwhile."""
+"""A booking, a move or a cancellation in two round trips is that of the long way, whatever happens
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,16 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Final, NamedTuple, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.admission import lines
 from app.core.booking import BookingWish
+from app.core.changes import AppointmentChangeKind
 from app.core.viewer import Viewer
 from app.store import pool as store_pool
 from app.store.idempotency import RequestKey
@@ -22,7 +26,12 @@ from app.store.locks import lock_key
 from app.store.pool import DatabaseUnavailableError, Pool, Writes, transaction
 from app.store.sql import query
 from app.telemetry.metrics import BOOKING_WAYS
-from app.usecases.booking import book_appointment, book_at_once
+from app.usecases.booking import (
+    book_appointment,
+    book_at_once,
+    cancel_appointment,
+    reschedule_appointment,
+)
 from app.usecases.booking.answer import Written
 from app.usecases.booking.book_at_once import Way
 from app.usecases.resources import Resources
@@ -30,6 +39,7 @@ from tests.builders import (
     BOOK,
     TODAY,
     Api,
+    Caller,
     Json,
     a_booking,
     a_provider,
@@ -44,6 +54,8 @@ from tests.builders import (
     utc,
     weekly,
 )
+from tests.lives import CANCEL, MOVE, broken_laws, cancel, history, move
+from tests.visits import a_room, a_treatment
 
 NINE, TEN, ELEVEN = utc(str(TODAY), "09:00", "10:00", "11:00")
 UPDATE_PROVIDER: Final = "mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) { __typename } }"
@@ -55,33 +67,59 @@ SET_EXCEPTION: Final = (
     "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
 )
 
+CORRECT: Final = "mutation ($input: UpdateAppointmentInput!) { answer: updateAppointment(input: $input) { __typename } }"
+ERASE: Final = (
+    "mutation ($input: EraseCustomerInput!) { answer: eraseCustomer(input: $input) { __typename } }"
+)
+
 Change: TypeAlias = Callable[[Api, Json, Json], Awaitable[object]]
 
 
-async def no_short_way(*_: object) -> None:
+async def no_short_way(*_: object, **__: object) -> None:
     """The long way decides."""
 
 
-def ways() -> Counter[str]:
-    return Counter({way: int(BOOKING_WAYS.labels(way=way)._value.get()) for way in Way})
+def go_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_appointment, "book_at_once", no_short_way)
+    monkeypatch.setattr(cancel_appointment, "cancel_at_once", no_short_way)
+    monkeypatch.setattr(reschedule_appointment, "move_at_once", no_short_way)
 
 
-async def way_of(booking: Awaitable[Json]) -> tuple[Json, list[str]]:
+BOOKED, MOVED, CANCELLED = (
+    AppointmentChangeKind.BOOKED,
+    AppointmentChangeKind.RESCHEDULED,
+    AppointmentChangeKind.CANCELLED,
+)
+
+
+def ways(kind: AppointmentChangeKind) -> Counter[str]:
+    return Counter(
+        {way: int(BOOKING_WAYS.labels(change=kind, way=way)._value.get()) for way in Way}
+    )
+
+
+async def way_of(
+    change: Awaitable[Json], kind: AppointmentChangeKind = BOOKED
+) -> tuple[Json, list[str]]:
     """The answer, and which ways it went."""
-    before = ways()
-    answer = await booking
-    return answer, list((ways() - before).elements())
+    before = ways(kind)
+    answer = await change
+    return answer, list((ways(kind) - before).elements())
 
 
 def before_writing(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[], Awaitable[object]]
 ) -> None:
-    """Let something happen after the look, and before the one statement that writes."""
+    """Let something happen after the look, and before the one statement that writes: the long way,
+    where it is a booking or the like.
+    """
     commit = store_pool.commit_at_once
 
     async def changed_first(pool: Pool, writes: Writes) -> None:
         monkeypatch.setattr(book_at_once, "commit_at_once", commit)
-        await change()
+        with pytest.MonkeyPatch.context() as meanwhile:
+            go_the_long_way(meanwhile)
+            await change()
         await commit(pool, writes)
 
     monkeypatch.setattr(book_at_once, "commit_at_once", changed_first)
@@ -149,12 +187,7 @@ async def test_nothing_is_booked_by_what_has_changed(
     answer, went = await way_of(book(api, provider, TEN, serviceId=service["id"]))
     made(answer, "BookingConfirmation")
     assert went == [Way.SHORT]
-
-    async def happens() -> None:
-        with pytest.MonkeyPatch.context() as alone:
-            alone.setattr(book_appointment, "book_at_once", no_short_way)
-            await change(api, provider, service)
-
+    happens = partial(change, api, provider, service)
     if looked:
         before_writing(monkeypatch, happens)
     else:
@@ -163,6 +196,103 @@ async def test_nothing_is_booked_by_what_has_changed(
     assert answer["__typename"] in {"SlotUnavailableError", "NotFoundError"}, answer
     assert Way.SHORT not in went
     assert not looked or went == [Way.CHANGED]
+
+
+OLD_OFFERS: Final = {"an archived service", "a service that others offer"}
+"""What is booked can be moved all the same."""
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_nothing_is_moved_by_what_has_changed(
+    api: Api, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """After the look, and then before the next one, with the calendar that the process has read."""
+    provider = await a_provider(api)
+    service = await a_service(api, provider)
+    booked = made(await book(api, provider, ELEVEN, serviceId=service["id"]), "BookingConfirmation")
+    answer, went = await way_of(move(api, booked, TEN), MOVED)
+    made(answer, "BookingConfirmation")
+    assert went == [Way.SHORT]
+    before_writing(monkeypatch, partial(CHANGES[name], api, provider, service))
+    expected = "BookingConfirmation" if name in OLD_OFFERS else "SlotUnavailableError"
+    for went_first in ([Way.CHANGED], None):
+        answer, went = await way_of(move(api, booked, NINE), MOVED)
+        made(answer, expected)
+        assert went == went_first if went_first else Way.SHORT not in went
+
+
+async def test_an_appointment_moves_and_is_cancelled_as_it_is_by_then(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever others make of it after the look, and before the statement that writes."""
+    provider = await a_provider(api)
+    robin = api.customer("robin", name="Robin", email="robin@example.com")
+
+    async def corrected(booked: Json) -> None:
+        values = {"appointmentId": booked["appointment"]["id"], "notes": "By the window"}
+        await api.ask(CORRECT, caller=api.admin, input=values)
+
+    async def erased(booked: Json) -> None:
+        values = {"id": booked["appointment"]["customer"]["id"]}
+        await api.ask(ERASE, caller=api.admin, input=values)
+
+    async def moved(booked: Json) -> None:
+        made(await move(api, booked, ELEVEN, caller=api.admin), "BookingConfirmation")
+
+    async def cancelled(booked: Json) -> None:
+        made(await cancel(api, booked, caller=api.admin), "Appointment")
+
+    for happens, then_moved, then_cancelled in (
+        (corrected, "BookingConfirmation", "Appointment"),
+        (moved, "BookingConfirmation", "Appointment"),
+        (cancelled, "NotReschedulableError", "Appointment"),
+        (erased, "NotFoundError", "NotFoundError"),
+    ):
+        for kind, expected in ((MOVED, then_moved), (CANCELLED, then_cancelled)):
+            booked = made(
+                await book(api, provider, NINE, caller=robin, customer=None), "BookingConfirmation"
+            )
+            before_writing(monkeypatch, partial(happens, booked))
+            doing = (
+                move(api, booked, TEN, caller=robin)
+                if kind is MOVED
+                else cancel(api, booked, caller=robin, reason="Robin is ill")
+            )
+            answer, went = await way_of(doing, kind)
+            made(answer, expected)
+            assert went == [Way.CHANGED], happens
+            versions = [entry["version"] for entry in await history(api, booked)]
+            assert versions == list(range(1, len(versions) + 1))
+            if happens is erased:
+                stored = await api.rows(
+                    "SELECT * FROM appointment_history WHERE organization_id = $1",
+                    api.organization.id,
+                )
+                assert "ill" not in str(stored)
+                robin = api.customer("robin again", name="Robin", email="robin@example.com")
+            await cancel(api, booked, caller=api.admin)
+    assert await broken_laws(api.resources.pool, api.organization.id) == {}
+
+
+@pytest.mark.parametrize("kind", [MOVED, CANCELLED])
+async def test_an_appointment_that_is_locked_is_waited_for_the_long_way(
+    api: Api, kind: AppointmentChangeKind
+) -> None:
+    """Another change of it is being written, or a message about it."""
+    provider = await a_provider(api)
+    booked = made(await book(api, provider, NINE), "BookingConfirmation")
+    async with transaction(api.resources.pool) as holder:
+        await holder.fetch(
+            "SELECT id FROM appointment WHERE id = $1 FOR KEY SHARE",
+            (key_in(booked["appointment"]["id"]),),
+        )
+        doing = asyncio.create_task(
+            way_of(move(api, booked, TEN) if kind is MOVED else cancel(api, booked), kind)
+        )
+        await blocked_by(api, holder)
+    answer, went = await doing
+    assert "Error" not in answer["__typename"]
+    assert went == [Way.LOCKED]
 
 
 async def test_a_lock_that_is_taken_is_waited_for_the_long_way(api: Api) -> None:
@@ -185,63 +315,156 @@ STARTS: Final = utc(str(TODAY), "08:30", "09:00", "09:30", "10:00", "11:00", "11
 BOOKERS: Final = ("ann@example.com", "bob@example.com", "kim")
 """Two guests, and a customer who signs in."""
 
-Step: TypeAlias = "tuple[int, int, int, bool, int] | str"
-"""A booker, a provider, a start, whether for a service, and a key; or the name of a change."""
 
+class Booking(NamedTuple):
+    booker: int
+    provider: int
+    start: int
+    service: int
+    """None, one of a provider, and one of both providers and a room."""
+    key: int
+
+
+class Moving(NamedTuple):
+    which: int
+    """Of the appointments, in the order in which they were booked."""
+    start: int
+    by: int
+    key: int
+    version: int | None
+
+
+class Cancelling(NamedTuple):
+    which: int
+    by: int
+    version: int | None
+
+
+Step: TypeAlias = "Booking | Moving | Cancelling | str"
+"""What a client does; or the name of a change."""
+
+some_start: Final = st.integers(0, len(STARTS) - 1)
+some_version: Final = st.sampled_from([None, None, None, 1, 2])
+bookings: Final = st.builds(
+    Booking,
+    booker=st.integers(0, len(BOOKERS) - 1),
+    provider=st.integers(0, 1),
+    start=some_start,
+    service=st.integers(0, 2),
+    key=st.integers(0, 20),
+)
 steps: st.SearchStrategy[Step] = st.one_of(
-    st.tuples(
-        st.integers(0, len(BOOKERS) - 1),
-        st.integers(0, 1),
-        st.integers(0, len(STARTS) - 1),
-        st.booleans(),
-        st.integers(0, 20),
+    bookings,
+    bookings,
+    st.builds(
+        Moving,
+        which=st.integers(0, 4),
+        start=some_start,
+        by=st.integers(0, 2),
+        key=st.integers(0, 6),
+        version=some_version,
     ),
+    st.builds(Cancelling, which=st.integers(0, 4), by=st.integers(0, 2), version=some_version),
     st.sampled_from(["a break", "time off", "busy elsewhere", "notice", "notice of the service"]),
 )
+A_LIFE: Final[list[Step]] = [
+    Booking(0, 0, 1, 1, 1),
+    Booking(2, 1, 3, 0, 2),
+    Booking(1, 0, 4, 2, 3),
+    Moving(0, 2, 0, 1, None),
+    Moving(0, 2, 0, 1, None),
+    Moving(1, 4, 1, 2, 1),
+    Moving(1, 1, 2, 3, 2),
+    Cancelling(1, 0, 1),
+    Cancelling(2, 0, None),
+    Moving(0, 4, 1, 4, None),
+    Cancelling(0, 1, 3),
+    Cancelling(0, 0, None),
+    Moving(0, 1, 0, 5, None),
+]
+"""With what most random histories lack: visits that are moved and cancelled several times."""
 
 
 class Practice:
-    """The same providers and service in an organization of its own; what happens, by one way."""
+    """The same providers and services in an organization of its own; what happens, by one way."""
 
     def __init__(
-        self, api: Api, providers: Sequence[Json], service: Json, *, is_short: bool
+        self, api: Api, providers: Sequence[Json], services: Sequence[Json], *, is_short: bool
     ) -> None:
         self.api = api
         self.providers = providers
-        self.service = service
+        self.services = services
         self.is_short = is_short
+        self.booked: dict[str, Json] = {}
 
     @classmethod
     async def opened(cls, beside: Api, *, is_short: bool) -> Practice:
         organization = await an_organization(beside.resources)
         api = Api(beside.http, beside.resources, organization, beside.clock)
         providers = [await a_provider(api, bufferMinutes=minutes) for minutes in (0, 15)]
-        return cls(api, providers, await a_service(api, *providers), is_short=is_short)
+        together = await a_treatment(
+            api, *providers, needed=2, rooms=[await a_room(api)], durationMinutes=30
+        )
+        services = [await a_service(api, *providers), together]
+        return cls(api, providers, services, is_short=is_short)
 
     async def take(self, step: Step) -> object:
         """What a client sees of it, but for ids."""
         if isinstance(step, str):
-            await CHANGES[step](self.api, self.providers[0], self.service)
+            await CHANGES[step](self.api, self.providers[0], self.services[0])
             return None
-        booker, provider, start, for_service, key = step
-        name = BOOKERS[booker]
-        caller = self.api.customer(name) if booker == 2 else self.api.anonymous
-        wish = a_booking(
-            self.providers[provider],
-            STARTS[start],
-            customer={"name": name, "email": name if booker < 2 else "kim@example.com"},
-            idempotencyKey=f"key-{key}",
-            **({"serviceId": self.service["id"]} if for_service else {}),
-        )
+        asked = self._asked(step)
+        if asked is None:
+            return None
+        document, caller, values = asked
         with pytest.MonkeyPatch.context() as way:
             if not self.is_short:
-                way.setattr(book_appointment, "book_at_once", no_short_way)
-            answer = (await self.api.ask(BOOK, caller=caller, input=wish))["answer"]
-        appointment = answer.get("appointment")
-        if appointment is None:
-            return answer["__typename"], answer.get("reasons"), answer.get("message")
-        named = [each["id"] for each in self.providers].index(appointment["provider"]["id"])
-        return {**appointment, "provider": named, "service": None, "id": None, "customer": None}
+                go_the_long_way(way)
+            answer = (await self.api.ask(document, caller=caller, input=values))["answer"]
+        if document == BOOK and "appointment" in answer:
+            self.booked.setdefault(answer["appointment"]["id"], answer)
+        return self._without_ids(answer)
+
+    def _asked(self, step: Booking | Moving | Cancelling) -> tuple[str, Caller, Json] | None:
+        if isinstance(step, Booking):
+            name = BOOKERS[step.booker]
+            caller = self.api.customer(name) if step.booker == 2 else self.api.anonymous
+            wish = a_booking(
+                self.providers[step.provider],
+                STARTS[step.start],
+                customer={"name": name, "email": name if step.booker < 2 else "kim@example.com"},
+                idempotencyKey=f"key-{step.key}",
+                **({"serviceId": self.services[step.service - 1]["id"]} if step.service else {}),
+            )
+            return BOOK, caller, wish
+        if not self.booked:
+            return None
+        which = list(self.booked.values())[step.which % len(self.booked)]
+        callers = (self.api.anonymous, self.api.admin, self.api.customer(BOOKERS[2]))
+        values = {
+            "appointmentId": which["appointment"]["id"],
+            "expectedVersion": step.version,
+            **({} if step.by else {"manageToken": which["manageToken"]}),
+        }
+        if isinstance(step, Cancelling):
+            return CANCEL, callers[step.by], {**values, "reason": "Away"}
+        values |= {"startsAt": STARTS[step.start], "idempotencyKey": f"key-{step.key}"}
+        return MOVE, callers[step.by], values
+
+    def _without_ids(self, answer: object) -> object:
+        """The answer with the names of providers and the order of appointments for their ids."""
+        names = {each["id"]: f"provider {at}" for at, each in enumerate(self.providers)}
+        names |= {each: f"appointment {at}" for at, each in enumerate(self.booked)}
+        match answer:
+            case dict():
+                return {
+                    key: names.get(value, "another") if key == "id" else self._without_ids(value)
+                    for key, value in answer.items()
+                    if key not in {"manageToken", "providerId"}
+                }
+            case list():
+                return [self._without_ids(each) for each in answer]
+        return answer
 
     async def rows(self) -> list[list[Json]]:
         """What is stored, but for ids."""
@@ -250,16 +473,21 @@ class Practice:
 
 STORED: Final = (
     """SELECT status, starts_at, ends_at, contact_email, version, time_version, created_at, notes, seats, named,
-        guest_origin IS NULL AS is_known FROM appointment WHERE organization_id = $1 ORDER BY starts_at, contact_email""",
-    """SELECT h.version, kind, actor, actor_subject, from_status, to_status, to_starts_at FROM appointment_history AS h
-        WHERE organization_id = $1 ORDER BY to_starts_at, actor, actor_subject""",
-    "SELECT kind, due_at, time_version, by_guest FROM message_outbox WHERE organization_id = $1 ORDER BY due_at, kind",
-    """SELECT type, count(*), count(DISTINCT transaction_id) AS transactions FROM event
-        WHERE organization_id = $1 GROUP BY type ORDER BY type""",
-    "SELECT mutation, caller, key FROM idempotency_key WHERE organization_id = $1 ORDER BY caller, key",
+        cancelled_at, cancellation_reason, cancellation_fee_minor, ignored,
+        guest_origin IS NULL AS is_known FROM appointment WHERE organization_id = $1
+        ORDER BY starts_at, contact_email, status, version""",
+    """SELECT h.version, kind, actor, actor_subject, from_status, to_status, from_starts_at, to_starts_at, reason
+        FROM appointment_history AS h WHERE organization_id = $1
+        ORDER BY h.version, kind, from_starts_at, to_starts_at, actor, actor_subject""",
+    """SELECT kind, due_at, time_version, by_guest FROM message_outbox WHERE organization_id = $1
+        ORDER BY due_at, kind, time_version, by_guest""",
+    """SELECT type, version, actor, actor_subject, count(*), count(DISTINCT transaction_id) AS transactions FROM event
+        WHERE organization_id = $1 GROUP BY type, version, actor, actor_subject ORDER BY 1, 2, 3, 4""",
+    """SELECT mutation, regexp_replace(caller, '^appointment:.*', 'appointment') AS caller, key FROM idempotency_key
+        WHERE organization_id = $1 ORDER BY 1, 2, 3""",
     "SELECT name, email, subject FROM customer WHERE organization_id = $1 ORDER BY email, subject",
-    """SELECT claimed_from, claimed_until, visit_from, visit_until, unit, active FROM claim
-        WHERE organization_id = $1 ORDER BY claimed_from, claimed_until""",
+    """SELECT claimed_from, claimed_until, visit_from, visit_until, unit, active, provider_id IS NULL AS is_rooms
+        FROM claim WHERE organization_id = $1 ORDER BY 1, 2, 3, 4, 5, 6, 7""",
     "SELECT day, what, count FROM network_tally WHERE organization_id = $1 ORDER BY day, what",
     "SELECT left(line, 20) AS line FROM customer_word WHERE organization_id = $1 ORDER BY line",
 )
@@ -280,15 +508,16 @@ anything_goes: Final = [HealthCheck.function_scoped_fixture, HealthCheck.too_slo
 
 @settings(max_examples=6, suppress_health_check=anything_goes)
 @given(history=histories)
-async def test_both_ways_book_the_same(api: Api, history: list[Step]) -> None:
-    """Over a random history of bookings and changes: answers and rows."""
+@example(history=A_LIFE)
+async def test_both_ways_book_move_and_cancel_the_same(api: Api, history: list[Step]) -> None:
+    """Over a random history of what clients do, and of changes: answers and rows."""
     await lived_both_ways(api, history)
 
 
 @pytest.mark.full
 @settings(max_examples=300, suppress_health_check=anything_goes)
 @given(history=histories)
-async def test_both_ways_book_the_same_for_long(api: Api, history: list[Step]) -> None:
+async def test_both_ways_do_the_same_for_long(api: Api, history: list[Step]) -> None:
     """The law above, over more of them."""
     await lived_both_ways(api, history)
 
@@ -388,6 +617,32 @@ async def test_a_connection_that_breaks_after_the_commit_books_once(
     )
 
 
+@pytest.mark.parametrize("kind", [MOVED, CANCELLED])
+async def test_a_connection_that_breaks_after_the_commit_changes_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch, kind: AppointmentChangeKind
+) -> None:
+    """The long way finds the key of the move, or what is cancelled; and so does a retry."""
+    booked = made(await book(api, await a_provider(api), NINE), "BookingConfirmation")
+    commit = store_pool.commit_at_once
+
+    async def broken(pool: Pool, writes: Writes) -> None:
+        await commit(pool, writes)
+        raise DatabaseUnavailableError
+
+    async def change() -> Json:
+        if kind is MOVED:
+            return await move(api, booked, TEN, idempotencyKey="the same", expectedVersion=1)
+        return await cancel(api, booked, expectedVersion=1)
+
+    with pytest.MonkeyPatch.context() as cut:
+        cut.setattr(book_at_once, "commit_at_once", broken)
+        answer, went = await way_of(change(), kind)
+    assert "Error" not in answer["__typename"]
+    assert went == [Way.DISCONNECTED]
+    assert await change() == answer
+    assert [entry["kind"] for entry in await history(api, booked)] == ["BOOKED", kind]
+
+
 async def _asked(api: Api, wish: Json) -> Json:
     answer: Json = (await api.ask(BOOK, input=wish))["answer"]
     return answer
@@ -420,7 +675,7 @@ async def test_every_table_that_a_calendar_is_read_from_raises_the_version_of_th
 
 async def test_its_functions_read_by_indexes_under_one_plan(api: Api) -> None:
     """Whatever was in a table when a connection first ran them."""
-    names = ["circumstances_of_booking", "claims_under_lock", "lock_as_seen"]
+    names = ["circumstances_of_booking", "claims_under_lock", "lock_as_seen", "lock_change_as_seen"]
     assert await api.rows(
         "SELECT proname, proconfig FROM pg_proc WHERE proname = ANY($1) ORDER BY proname", names
     ) == [

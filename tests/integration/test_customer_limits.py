@@ -283,8 +283,8 @@ async def test_customers_of_other_organizations_are_others(api: Api) -> None:
 async def test_where_nothing_is_limited_nothing_more_is_sent(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A booking is then a look and a statement that writes. Where something is limited it goes the
-    long way, which looks at the customer's visits, and a move sends that look and a lock more.
+    """A booking or a move is then a look and a statement that writes. Where something is limited it
+    goes the long way, which looks at the customer's visits.
     """
     statements = Statements(monkeypatch)
     ada = await a_provider(api)
@@ -314,8 +314,15 @@ async def test_where_nothing_is_limited_nothing_more_is_sent(
         ["before_booking", "calendars", "claims_under_lock", "customer_by_subject", "executed"]
     )
     assert await booking(TEN, serviceId=limited) == counted
-    moved = await moving("2026-01-14T10:00:00Z")
+    look = Counter(["look_before_change"])
+    assert await moving("2026-01-14T10:00:00Z") == look + Counter(
+        ["customer_by_subject", "executed"]
+    )
     await forbid_overlap(api)
     looked = Counter(["look_before_booking"])
     assert await booking(ELEVEN, serviceId=free) == counted + looked
-    assert await moving("2026-01-14T11:00:00Z") == moved + counting + Counter(["executed"])
+    counted = counting + Counter(
+        ["before_move", "appointment_for_update", "customer_remains", "claims_of_appointment"]
+    )
+    counted += Counter(["calendars", "claims_under_lock", "customer_by_subject"])
+    assert await moving("2026-01-14T11:00:00Z") == look + counted + Counter(executed=5)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from app.core.appointment import Customer
 from app.core.booking import claim_for, dates_to_lock
+from app.core.changes import AppointmentChangeKind
 from app.core.customer_limits import limits_of_booking
 from app.core.viewer import Role
 from app.core.visits import Candidate, refuse_time
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 
 class Way(StrEnum):
-    """How a booking was made, or why it goes the long way: the metric's labels."""
+    """How a booking or a change was made, or why it goes the long way: the metric's labels."""
 
     SHORT = "short"
     NOT_COVERED = "not_covered"
@@ -81,8 +82,12 @@ async def book_at_once(
     request = BookingRequest(
         viewer=viewer, key=key, wish=wish, booker=limited_booker(resources, viewer, wish)
     )
-    done = await _try(resources, request)
-    BOOKING_WAYS.labels(way=done if isinstance(done, Way) else Way.SHORT).inc()
+    return counted(AppointmentChangeKind.BOOKED, await _try(resources, request))
+
+
+def counted(kind: AppointmentChangeKind, done: Written | Way) -> Written | None:
+    """What was done, if anything was, with its way counted."""
+    BOOKING_WAYS.labels(change=kind, way=done if isinstance(done, Way) else Way.SHORT).inc()
     return None if isinstance(done, Way) else done
 
 
@@ -97,7 +102,7 @@ async def _try(resources: Resources, request: BookingRequest) -> Written | Way:
         return Way.NOT_COVERED
     if resources.accelerator.lines.is_contested((organization_id, party.provider_id)):
         return Way.CONTESTED
-    calendar = await _calendar(resources, organization_id, party, wish.starts_at)
+    calendar = await known_calendar(resources, organization_id, party, wish.starts_at)
     if calendar is None:
         return Way.REFUSED
     if not calendar.is_plain or calendar.limits or _may_be_limited(request, calendar):
@@ -151,6 +156,15 @@ async def _write(
         look=look,
         new_id=resources.new_id,
     )
+    against = await commit_as_seen(resources, writes)
+    if against is not None:
+        return against
+    times = times_changed(viewer.organization_id, sight.zones, sight.claims)
+    return Written(appointment=booked, changes=(*times, changed))
+
+
+async def commit_as_seen(resources: Resources, writes: Writes) -> Way | None:
+    """Why the long way is to decide; None where all of it is written."""
     try:
         with customer_may_be_known():
             await commit_at_once(resources.pool, writes)
@@ -160,8 +174,7 @@ async def _write(
         return Way.TAKEN
     except DatabaseUnavailableError:
         return Way.DISCONNECTED
-    times = times_changed(viewer.organization_id, sight.zones, sight.claims)
-    return Written(appointment=booked, changes=(*times, changed))
+    return None
 
 
 def _is_covered(wish: BookingWish) -> bool:
@@ -210,7 +223,7 @@ def _is_known(request: BookingRequest) -> bool:
     return request.viewer.role is Role.CUSTOMER or request.wish.customer is not None
 
 
-async def _calendar(
+async def known_calendar(
     resources: Resources, organization_id: OrganizationId, party: Party, starts_at: datetime
 ) -> Calendar | None:
     """The calendar that this process read last, however long ago, or reads now: the look compares

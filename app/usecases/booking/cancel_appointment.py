@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus, ManageLink
-from app.core.changes import AppointmentChangeKind
-from app.core.events import Author
-from app.core.lifecycle import Actor, Cancellation, cancelled, decide_cancellation
+from app.core.lifecycle import Actor, Cancellation, decide_cancellation
 from app.core.refusals import (
     CancellationFeeNotAccepted,
     InvalidInput,
@@ -20,18 +18,17 @@ from app.core.refusals import (
     VersionConflict,
 )
 from app.core.validation import valid_accepted_fee, valid_reason
-from app.store.appointments import update_appointment
 from app.store.calendars import free_appointment_time
 from app.store.customers import customer_remains
 from app.store.pool import transaction
 from app.store.sessions import Sitting, leave_session
 from app.usecases.booking.answer import Written, unchanged
-from app.usecases.booking.limit_guests import counted_origin
+from app.usecases.booking.change_at_once import cancel_at_once
 from app.usecases.booking.lock_calendar import lock_own_time, times_changed
 from app.usecases.booking.name_phone import with_phone
 from app.usecases.booking.open_appointment import open_appointment, opened_by
+from app.usecases.booking.write_change import write_cancellation
 from app.usecases.events.publish import publish
-from app.usecases.events.record import record_change
 
 if TYPE_CHECKING:
     from app.core.ids import AppointmentId
@@ -77,10 +74,14 @@ async def cancel_appointment(
     opened = opened_by(resources, viewer, form.appointment_id, form.manage_token)
     if isinstance(opened, NotAllowed):
         return opened
-    async with transaction(resources.pool) as tx:
-        answer = await _cancel(
-            resources, viewer, tx, form, opened=opened, reason=reason, accepted=accepted
-        )
+    answer: Written | Refusal | None = await cancel_at_once(
+        resources, viewer, form, opened, reason=reason, accepted=accepted
+    )
+    if answer is None:
+        async with transaction(resources.pool) as tx:
+            answer = await _cancel(
+                resources, viewer, tx, form, opened=opened, reason=reason, accepted=accepted
+            )
     if not isinstance(answer, Written):
         return answer
     await publish(resources, *answer.changes)
@@ -123,20 +124,8 @@ async def _cancel(
     else:
         sitting = Sitting(appointment_id=appointment.id)
         await leave_session(tx, organization_id, appointment.session_id, sitting, own.now)
-    after = cancelled(appointment, decision, reason=reason, now=own.now)
-    update_appointment(tx, organization_id, after)
-    changed = record_change(
-        resources,
-        tx,
-        organization_id,
-        appointment,
-        after,
-        AppointmentChangeKind.CANCELLED,
-        author=Author(
-            actor=actor, subject=viewer.subject, origin=counted_origin(resources, viewer)
-        ),
-        now=own.now,
-        reason=reason,
+    after, changed = write_cancellation(
+        resources, viewer, tx, appointment, decision, actor, reason=reason, now=own.now
     )
     freed = times_changed(organization_id, own.zones, own.claims)
     return Written(appointment=after, changes=(*freed, changed))

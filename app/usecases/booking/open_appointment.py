@@ -53,16 +53,23 @@ async def open_appointment(
     before: what they do would be recorded in their name.
     """
     appointment = await appointment_for_update(tx, viewer.organization_id, appointment_id)
-    if appointment is None:
+    actor = None if appointment is None else part_in(resources, viewer, appointment, opened)
+    if appointment is None or actor is None:
         return NotFound(what="appointment")
+    if actor is Actor.CUSTOMER and not await customer_remains(
+        tx, viewer.organization_id, appointment.customer_id
+    ):
+        return NotFound(what="appointment")
+    return appointment, actor
+
+
+def part_in(
+    resources: Resources, viewer: Viewer, appointment: Appointment, opened: ManageLink | None
+) -> Actor | None:
+    """As whom the caller acts on the appointment; None where they have no part in it."""
     if viewer.sees(appointment) and viewer.manages is None:
-        actor = viewer.actor_on(appointment)
-        if actor is Actor.CUSTOMER and not await customer_remains(
-            tx, viewer.organization_id, appointment.customer_id
-        ):
-            return NotFound(what="appointment")
-        return appointment, actor
+        return viewer.actor_on(appointment)
     is_good = resources.real_clock() <= appointment.ends_at + GOOD_AFTER_END
     if opened is not None and opened.opens(appointment) and is_good:
-        return appointment, Actor.MANAGE_TOKEN
-    return NotFound(what="appointment")
+        return Actor.MANAGE_TOKEN
+    return None

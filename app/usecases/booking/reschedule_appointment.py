@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.core.appointment import Appointment, AppointmentStatus, ManageLink
 from app.core.booking import Wanted, price_of_seats, visit_of
-from app.core.changes import AppointmentChangeKind
-from app.core.events import Author
-from app.core.lifecycle import moved, refuse_move
+from app.core.lifecycle import refuse_move
 from app.core.overrides import NO_OVERRIDE
 from app.core.party import Party
 from app.core.refusals import (
@@ -36,13 +34,12 @@ from app.core.validation import (
 )
 from app.core.visits import refuse_time
 from app.core.zones import instant_of
-from app.store.appointments import update_appointment
 from app.store.bookings import before_move
 from app.store.locks import lock_customers, lock_idempotency_key, share_rules
 from app.store.pool import transaction
 from app.store.sessions import Sitting
-from app.store.subjects import replace_subjects
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
+from app.usecases.booking.change_at_once import move_at_once
 from app.usecases.booking.choose_visit import MOST_TRIES, Way, lock_and_choose, lost_race
 from app.usecases.booking.idempotency import (
     ignored_in_request,
@@ -51,7 +48,6 @@ from app.usecases.booking.idempotency import (
     request_key,
 )
 from app.usecases.booking.limit_customers import refuse_new_time
-from app.usecases.booking.limit_guests import counted_origin
 from app.usecases.booking.lock_calendar import (
     NOT_SET_ASIDE,
     Moving,
@@ -64,8 +60,8 @@ from app.usecases.booking.lock_calendar import (
 from app.usecases.booking.name_phone import with_phone
 from app.usecases.booking.open_appointment import open_appointment, opened_by
 from app.usecases.booking.take_visit import give_back, take_visit
+from app.usecases.booking.write_change import write_move
 from app.usecases.events.publish import publish
-from app.usecases.events.record import record_change
 from app.usecases.listing.find_next_slots import nearest_slots_for_move
 
 if TYPE_CHECKING:
@@ -141,7 +137,8 @@ async def reschedule_appointment(
         return NOT_SET_ASIDE
     scope = key_scope(viewer, MUTATION, key, opened=opened)
     used_key = request_key(resources, scope, _request(form, override))
-    answer: Written | _Taken | Refusal | Retry = Retry.TAKES_MORE
+    at_once = await move_at_once(resources, viewer, used_key, form, opened)
+    answer: Written | _Taken | Refusal | Retry = at_once or Retry.TAKES_MORE
     way, tries = Way.NO_CHOICE, 0
     while isinstance(answer, Retry) and tries < MOST_TRIES:
         async with transaction(resources.pool) as tx:
@@ -290,45 +287,17 @@ async def _write(
     reminders: Sequence[int],
 ) -> Written | _Taken | Retry:
     """Give the old time back and take the new one."""
-    organization_id, now = viewer.organization_id, sight.now
     appointment, own = moving
     sitting = Sitting(appointment_id=appointment.id)
     kept = await give_back(tx, sight, appointment, sitting)
-    start, end = visit_of(sight.claims)
-    after = moved(
-        appointment,
-        instant_of(start),
-        instant_of(end),
-        providers=sight.providers,
-        named=sight.named,
-        resources=sight.resources,
-        session_id=sight.session_id,
-        seats=sight.seats,
-        ignored=sight.ignored,
-    )
-    update_appointment(tx, organization_id, after)
-    replace_subjects(tx, organization_id, appointment, after, sight.claims, now)
-    changed = record_change(
-        resources,
-        tx,
-        organization_id,
-        appointment,
-        after,
-        AppointmentChangeKind.RESCHEDULED,
-        author=Author(
-            actor=actor, subject=viewer.subject, origin=counted_origin(resources, viewer)
-        ),
-        now=now,
-        key=key,
-        assignment=sight.assignment,
-        ignored=sight.ignored,
-        reminders=reminders,
+    after, changed = write_move(
+        resources, viewer, tx, key, appointment, sight, actor, reminders=reminders
     )
     # Written with the time, in one statement.
     if not await take_visit(resources, tx, sight, appointment.service_id, sitting, kept=kept):
         lost = lost_race(way)
         return lost if isinstance(lost, Retry) else _Taken(refusal=lost, appointment=appointment)
-    times = times_changed(organization_id, sight.zones, own, sight.claims)
+    times = times_changed(viewer.organization_id, sight.zones, own, sight.claims)
     return Written(appointment=after, changes=(*times, changed))
 
 

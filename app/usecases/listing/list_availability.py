@@ -83,18 +83,16 @@ async def list_availability(
     resources: Resources,
     organization_id: OrganizationId,
     questions: Sequence[SlotQuestion],
-    stamps: dict[ProviderId, Stamp] | None = None,
+    stamps: Mapping[ProviderId, Stamp] | None = None,
 ) -> list[Listed]:
     """The answer to each question, in order. Questions with the same dates are answered together.
 
     `stamps` are those that were seen since the questions came: what this process keeps under them
-    is current. Those seen on the way are added.
+    is current.
     """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
-    if stamps is None:
-        stamps = {}
-    await _see_stamps(resources, organization_id, questions, stamps)
+    stamps = await _see_stamps(resources, organization_id, questions, stamps or {})
     for question in dict.fromkeys(questions):
         refusal = valid_dates(question.first, question.last)
         zone = (
@@ -117,10 +115,10 @@ async def _see_stamps(
     resources: Resources,
     organization_id: OrganizationId,
     questions: Sequence[SlotQuestion],
-    stamps: dict[ProviderId, Stamp],
-) -> None:
-    """Add the stamps of providers who have been listed before: where none has changed, nothing else
-    is asked.
+    stamps: Mapping[ProviderId, Stamp],
+) -> Mapping[ProviderId, Stamp]:
+    """These stamps, and those of providers who have been listed before: where none has changed,
+    nothing else is asked.
     """
     unseen = {
         question.provider_id
@@ -128,7 +126,7 @@ async def _see_stamps(
         if question.provider_id not in stamps
         and (organization_id, question) in resources.accelerator.listings
     }
-    stamps |= await resources.accelerator.shared.stamps(organization_id, unseen)
+    return {**stamps, **await resources.accelerator.shared.stamps(organization_id, unseen)}
 
 
 async def _answer(
@@ -137,7 +135,7 @@ async def _answer(
     questions: Sequence[SlotQuestion],
     first: date,
     last: date,
-    stamps: dict[ProviderId, Stamp],
+    stamps: Mapping[ProviderId, Stamp],
 ) -> dict[SlotQuestion, Listed]:
     zones = {question.time_zone for question in questions}
 
@@ -168,7 +166,6 @@ async def _answer(
             continue
         listed = answers[question] = free_times(answer, question, now)
         if answer.stamp is not None and answer.fresh_seconds > 0 and not answer.has_holds:
-            stamps[question.provider_id] = answer.stamp
             resources.accelerator.listings.keep(
                 (organization_id, question),
                 (answer.stamp, *circumstances_of(now)),
