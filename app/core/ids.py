@@ -14,8 +14,10 @@ SubjectId: TypeAlias = ProviderId | ResourceId
 """Whatever has hours and time that can be taken. No provider and resource share an id."""
 ServiceId = NewType("ServiceId", UUID)
 """No service shares an id with a subject."""
-OwnerId: TypeAlias = SubjectId | ServiceId
-"""A subject or a service: each has rules that may change, and so a stamp."""
+OwnerId: TypeAlias = SubjectId | ServiceId | OrganizationId
+"""A subject, a service, or the organization itself: each has something that may change, and so a
+stamp.
+"""
 LocationId = NewType("LocationId", UUID)
 CustomerId = NewType("CustomerId", UUID)
 AppointmentId = NewType("AppointmentId", UUID)

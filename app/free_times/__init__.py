@@ -22,6 +22,9 @@ What it counts under
                 service, of the service itself or its needs
         time    random, other after every change of the subject's appointments or holds
 
+    The organization has a stamp too, for the list of its providers: another one after every edit of
+    the practice.
+
     A source counts under the rules part that was seen before it was read from PostgreSQL. Days
     count under the whole stamp that was seen before their claims were read. A stamp of another run
     than the connection's counts for nothing, and neither does what was kept under it.

@@ -45,10 +45,9 @@ class Listings(Generic[Listing]):
         """Whether there is one, be it still true or not."""
         return question in self._kept
 
-    def peek(self, question: Hashable) -> Listing | None:
-        """The listing, be it still true or not."""
-        kept = self._kept.get(question)
-        return None if kept is None else kept.listing
+    def peek(self, question: Hashable) -> Kept[Listing] | None:
+        """The listing with what says that it is true, be it so still or not."""
+        return self._kept.get(question)
 
     def find(self, question: Hashable, circumstances: tuple[Hashable, ...]) -> Listing | None:
         """The listing, if it was made under the same circumstances and its time is not over."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from redis.exceptions import ResponseError, TryAgainError
 
-from app.core.changes import RulesChanged, TimeChanged
+from app.core.changes import PracticeChanged, RulesChanged, TimeChanged
 from app.core.zones import day_number
 from app.free_times.batches import ask_one_run, writes_of
 from app.free_times.keys import (
@@ -105,6 +105,30 @@ class Stamp(bytes):
     def rules(self) -> bytes:
         """The part that changes with the rules, under which a calendar counts."""
         return self[_RULES]
+
+
+class SeenStamps(NamedTuple):
+    """Stamps of one organization as they were seen, ready to be compared again."""
+
+    keys: Sequence[str]
+    values: list[bytes]
+    run: bytes
+    """The run that all of them were made under."""
+
+    @classmethod
+    def of(cls, organization_id: OrganizationId, stamps: Mapping[Any, Stamp]) -> SeenStamps | None:
+        """None where they were not made under the same run: they can't count together."""
+        values = [bytes(each) for each in stamps.values()]
+        runs = {each[_RUN] for each in values}
+        if len(runs) != 1:
+            return None
+        keys = tuple(stamp_key(organization_id, each) for each in stamps)
+        return cls(keys, values, runs.pop())
+
+    @property
+    def size_bytes(self) -> int:
+        """What they keep alive."""
+        return 250 * len(self.keys)
 
 
 class Question:
@@ -263,6 +287,11 @@ class SharedDays:
         )
         return found
 
+    async def stamp_of(self, organization_id: OrganizationId) -> Stamp | None:
+        """The organization's own stamp, made where it has none; None without Redis."""
+        seen = await self.look([Question(organization_id, organization_id)])
+        return None if seen is None else seen[0].stamp
+
     async def stamps(
         self, organization_id: OrganizationId, owners: Collection[Owner]
     ) -> dict[Owner, Stamp]:
@@ -280,6 +309,17 @@ class SharedDays:
             for each, value in zip(owners, values, strict=True)
             if value is not None and value[_RUN] == run
         }
+
+    async def still_count(self, seen: SeenStamps) -> bool:
+        """Whether all of them are the same now; False where Redis can't be asked."""
+        if self.redis.breaker.is_open:
+            return False
+        try:
+            run, values = await self._reads.ask(_Look(tag_of(seen.keys[0]), (), seen.keys))
+        except BROKEN_REDIS as outage:
+            self._went_away(outage)
+            return False
+        return run == seen.run and values == seen.values
 
     async def _look(
         self,
@@ -365,7 +405,7 @@ class SharedDays:
 
     # ------------------------------------------------------------ invalidating
 
-    async def forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:
+    async def forget(self, changes: Sequence[TimeChanged | RulesChanged | PracticeChanged]) -> None:
         """Invalidate what these changes make untrue. Counted, not raised, where Redis can't be
         reached.
         """
@@ -380,7 +420,9 @@ class SharedDays:
                 _log.warning("could not invalidate cached free times: %s", describe(outage))
             return
 
-    async def _forget(self, changes: Sequence[TimeChanged | RulesChanged]) -> None:
+    async def _forget(
+        self, changes: Sequence[TimeChanged | RulesChanged | PracticeChanged]
+    ) -> None:
         by_organization: dict[OrganizationId, list[Command]] = {}
         for change in changes:
             commands = by_organization.setdefault(change.organization_id, [])
@@ -389,10 +431,13 @@ class SharedDays:
                     key = stamp_key(change.organization_id, change.subject_id)
                     time = secrets.token_bytes(_PART)
                     commands.append(script(_CHANGE_TIME, [key], [time, STAMP_LIFETIME_SECONDS]))
-                case RulesChanged():
-                    # Without a stamp nothing counts; the next one has other random parts.
+                case RulesChanged() | PracticeChanged():
+                    # Without a stamp nothing counts; the next one has other random parts. The
+                    # organization's goes with each of them: its lists show what has changed.
+                    ids = change.ids if isinstance(change, RulesChanged) else ()
                     commands += (
-                        ("DEL", stamp_key(change.organization_id, each)) for each in change.ids
+                        ("DEL", stamp_key(change.organization_id, each))
+                        for each in (*ids, change.organization_id)
                     )
         asked = [self._changes.ask(commands) for commands in by_organization.values() if commands]
         if len(asked) == 1:

@@ -40,7 +40,7 @@ PLAIN_WEEK = f"query ($id: ID!) {{ provider(id: $id) {{ availability {{ {SLOTS} 
 PLAIN_HUNDRED = f"{{ providers(first: 100) {{ nodes {{ availability {{ {SLOTS} }} }} }} }}"
 
 
-def _share_a_core(*ports: int) -> None:
+def share_a_core(*ports: int) -> None:
     """Servers that are compared take turns on one core, so that what slows it down from outside
     slows them all down.
     """
@@ -78,7 +78,7 @@ def _slots(answer: dict[str, Any]) -> int:
 async def measure() -> list[Row]:
     async with worlds.world() as world:
         with worlds.api(world) as port, worlds.plain(world) as plain:
-            _share_a_core(port, plain)
+            share_a_core(port, plain)
             return [
                 *await _week(world, port, plain),
                 *await _hundred(port, plain),

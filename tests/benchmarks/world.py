@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +27,8 @@ import psutil
 from app.core.hours import WeeklyRange
 from app.core.ids import OrganizationId, ProviderId
 from app.core.provider import Organization, Provider
+from app.core.rules import ProviderRules
+from app.core.slots import Claim
 from app.core.validation import ProviderForm
 from app.core.viewer import Role, Viewer
 from app.process.wiring import open_resources
@@ -85,8 +87,10 @@ def settings_on(*, database_url: str, redis_url: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    """PostgreSQL with synchronous commit, Redis, migrated; removed afterwards."""
+async def world(members: Iterable[Member] | None = None) -> AsyncIterator[World]:
+    """PostgreSQL with synchronous commit, Redis, migrated; removed afterwards. With these providers
+    instead of the usual ones, where they are given.
+    """
     with tempfile.TemporaryDirectory(prefix="slotwright-bench-") as folder:
         Path(folder).chmod(0o755)  # started by root, the servers run as another user
         with embedded(
@@ -105,7 +109,9 @@ async def world() -> AsyncIterator[World]:
                     resources, slug=ORGANIZATION, name="Benchmark"
                 )
                 assert isinstance(organization, Organization)
-                providers = await _providers(resources, organization.id)
+                providers = await _providers(
+                    resources, organization.id, the_usual() if members is None else members
+                )
                 await _history(settings.database_url, organization.id, providers)
             yield World(
                 environment=environment,
@@ -115,31 +121,22 @@ async def world() -> AsyncIterator[World]:
             )
 
 
-async def _providers(
-    resources: Resources, organization_id: OrganizationId
-) -> tuple[ProviderId, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A provider to be."""
+
+    time_zone: str
+    weekly: Sequence[WeeklyRange]
+    breaks: Sequence[WeeklyRange]
+    rules: ProviderRules
+
+
+def the_usual() -> Iterator[Member]:
     """They work seven days a week, so that a week has some 150 slots."""
-    admin = Viewer(organization_id=organization_id, role=Role.ADMIN, subject="bench")
-    made: list[ProviderId] = []
     for number in range(1, PROVIDERS + 1):
-        ids = iter(UUID(int=number * 1000 + part) for part in range(1000))
-        answer = await create_provider(
-            replace(resources, new_id=ids.__next__),
-            admin,
-            ProviderForm(
-                name=f"Provider {number}",
-                time_zone=ZONES[number % len(ZONES)],
-                service_duration_minutes=20,
-                buffer_minutes=0,
-                slot_interval_minutes=None,
-                min_notice_minutes=0,
-                max_advance_booking_days=HORIZON_DAYS,
-                email=f"provider-{number}@example.com",
-                phone=None,
-                cancellation_policy=None,
-                subject=f"provider-{number}",
-            ),
-            hours=[
+        yield Member(
+            time_zone=ZONES[number % len(ZONES)],
+            weekly=[
                 WeeklyRange(weekday=day, start_minute=9 * 60, end_minute=17 * 60)
                 for day in range(7)
             ],
@@ -147,6 +144,35 @@ async def _providers(
                 WeeklyRange(weekday=day, start_minute=12 * 60, end_minute=13 * 60)
                 for day in range(7)
             ],
+            rules=ProviderRules(service_duration_minutes=20, max_advance_booking_days=HORIZON_DAYS),
+        )
+
+
+async def _providers(
+    resources: Resources, organization_id: OrganizationId, members: Iterable[Member]
+) -> tuple[ProviderId, ...]:
+    admin = Viewer(organization_id=organization_id, role=Role.ADMIN, subject="bench")
+    made: list[ProviderId] = []
+    for number, member in enumerate(members, 1):
+        ids = iter(UUID(int=number * 1000 + part) for part in range(1000))
+        answer = await create_provider(
+            replace(resources, new_id=ids.__next__),
+            admin,
+            ProviderForm(
+                name=f"Provider {number}",
+                time_zone=member.time_zone,
+                service_duration_minutes=member.rules.service_duration_minutes,
+                buffer_minutes=member.rules.buffer_minutes,
+                slot_interval_minutes=member.rules.slot_interval_minutes,
+                min_notice_minutes=member.rules.min_notice_minutes,
+                max_advance_booking_days=member.rules.max_advance_booking_days,
+                email=f"provider-{number}@example.com",
+                phone=None,
+                cancellation_policy=None,
+                subject=f"provider-{number}",
+            ),
+            hours=member.weekly,
+            breaks=member.breaks,
         )
         assert isinstance(answer, Provider), answer
         made.append(answer.id)
@@ -199,6 +225,28 @@ async def _history(
     await connection.close()
 
 
+CLAIMED = """
+INSERT INTO claim (organization_id, id, provider_id, subject_id, appointment_id, during, visit, active)
+SELECT $1, gen_random_uuid(), provider_id, provider_id, gen_random_uuid(),
+    tstzrange(to_timestamp(claimed_from * 60.0), to_timestamp(claimed_until * 60.0)),
+    tstzrange(to_timestamp(visit_from * 60.0), to_timestamp(visit_until * 60.0)), true
+FROM unnest($2::uuid[], $3::integer[], $4::integer[], $5::integer[], $6::integer[])
+    AS wanted (provider_id, claimed_from, claimed_until, visit_from, visit_until)
+"""
+
+
+async def claim_directly(world: World, claims: Iterable[tuple[ProviderId, Claim]]) -> None:
+    """The time of appointments that nobody reads, so there are none. PostgreSQL knows its tables
+    afterwards.
+    """
+    connection = await asyncpg.connect(world.settings.database_url)
+    await connection.execute("SET session_replication_role = replica")
+    wanted = [(of, *each[:4]) for of, each in claims]
+    await connection.execute(CLAIMED, world.organization_id, *map(list, zip(*wanted, strict=True)))
+    await connection.execute("VACUUM ANALYZE")
+    await connection.close()
+
+
 BOOKED = """
 WITH made AS (
     INSERT INTO customer (organization_id, id, name, email, time_zone, created_at)
@@ -213,8 +261,9 @@ WITH made AS (
     FROM made, unnest($2::uuid[], $3::timestamptz[]) AS wanted (provider_id, start_at)
     RETURNING id, provider_id, starts_at, ends_at
 )
-INSERT INTO claim (organization_id, id, provider_id, appointment_id, during, visit, active)
-SELECT $1, gen_random_uuid(), provider_id, id, tstzrange(starts_at, ends_at), tstzrange(starts_at, ends_at), $4
+INSERT INTO claim (organization_id, id, provider_id, subject_id, appointment_id, during, visit, active)
+SELECT $1, gen_random_uuid(), provider_id, provider_id, id, tstzrange(starts_at, ends_at),
+    tstzrange(starts_at, ends_at), $4
 FROM appointed
 ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING
 """
@@ -252,12 +301,16 @@ def starts_from(first: date, days: int, chance: random.Random, share: float) -> 
 
 @contextlib.contextmanager
 def process(
-    *command: str, environment: Mapping[str, str], port: int, folder: Path = ROOT
+    *command: str,
+    environment: Mapping[str, str],
+    port: int,
+    folder: Path = ROOT,
+    executable: str = sys.executable,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process that listens on this port, as long as the block lasts."""
+    """A process, of Python by default, that listens on this port, as long as the block lasts."""
     with tempfile.TemporaryFile() as log:
         running = subprocess.Popen(
-            [sys.executable, *command],
+            [executable, *command],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,

@@ -18,6 +18,7 @@ NPM_LOCKS = [
     for folder in (
         "app/web",
         "docs/examples/react",
+        "tests/benchmarks/npm",
         "tests/e2e/frontend",
         "tests/integration/transport/npm",
     )

@@ -1,20 +1,26 @@
-"""Whole answers: a query that was answered before is answered with the same bytes, for the same
+"""Whole answers: a request that was answered before is answered with the same bytes, for the same
 viewer, while the stamps of all that the answer is made of stand and the minute lasts.
 
-They are kept among the listings, under their bound and by their rule. Answers with errors are never
-kept, nor any that are made of something else than what stamps vouch for (`MadeOf`).
+They are known by the bytes of the request, so a known answer costs no parsing, no coercion and no
+context: one look at the stamps, shared with the requests beside it. They are kept among the
+listings, under their bound and by their rule, compressed as well once a client has taken them so.
+Answers with errors are never kept, nor any that are made of something else than what stamps vouch
+for (`MadeOf`).
 """
 
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from operator import attrgetter
 from sys import getsizeof
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.api.transport.bodies import Body, compressed
+from app.api.transport.known import KnownAnswer
 from app.core.viewer import Viewer
+from app.free_times.shared import SeenStamps
 from app.usecases.listing.dates import circumstances_of
 
 if TYPE_CHECKING:
@@ -23,47 +29,85 @@ if TYPE_CHECKING:
     from app.api.execution.operations import Operation
     from app.api.operation.context import Context
     from app.api.transport.requests import RequestInfo
-    from app.core.ids import ProviderId
+    from app.free_times.listings import Kept, Listings
     from app.usecases.resources import Resources
+
+LONGEST_REQUEST: Final = 16 * 1024
+"""In bytes. The answers to longer requests are not kept."""
 
 _NO_RIGHTS: Final = {"address", "expires_at", "token_id"}
 """Of a viewer: where the request came from, and which token it has."""
 _RIGHTS: Final = attrgetter(*(each.name for each in fields(Viewer) if each.name not in _NO_RIGHTS))
 
 _FIXED_BYTES: Final = 2_500
-"""Of the key with its viewer, of stamps and objects."""
+"""Of the key with its viewer, and of objects."""
 
 
-class _Kept(NamedTuple):
-    owners: tuple[ProviderId, ...]
+class _Answer(NamedTuple):
+    stamps: SeenStamps
+    cost: int
+    fields: tuple[str, ...]
     body: Body
 
 
+class _Key(NamedTuple):
+    """All that an answer depends on, besides what it is made of: the viewer counts with every right
+    and every claim.
+    """
+
+    said: bytes
+    rights: tuple[Hashable, ...]
+    language: str
+
+
 class KeptAnswers:
-    """The answers of this process to whole operations. `resources` gives those that are open."""
+    """The answers of this process to whole requests. `resources` gives those that are open."""
 
     def __init__(self, resources: Callable[[], Resources]) -> None:
         self._resources = resources
 
-    async def find(self, operation: Operation, viewer: Viewer, info: RequestInfo) -> Body | None:
-        """The answer to the same operation for the same viewer, if it is still true: by one look at
-        the stamps.
-        """
-        key = _key(operation, viewer, info)
-        if key is None:
+    def find(self, said: bytes, viewer: Viewer, info: RequestInfo) -> KnownAnswer | None:
+        """The answer to the same bytes for the same viewer, if it was given in this minute."""
+        key = _Key(said, _RIGHTS(viewer), info.language)
+        kept: Kept[_Answer] | None = self._listings.peek(key)
+        if kept is None or not self._is_of_now(kept):
             return None
-        accelerator = self._resources().accelerator
-        before: _Kept | None = accelerator.listings.peek(key)
-        if before is None:
+        answer = kept.listing
+        return KnownAnswer(
+            answer.cost, answer.fields, partial(self._confirm, key, kept, info.takes_gzip)
+        )
+
+    @property
+    def _listings(self) -> Listings[Any]:
+        return self._resources().accelerator.listings
+
+    def _is_of_now(self, kept: Kept[_Answer]) -> bool:
+        return (
+            kept.circumstances == circumstances_of(self._resources().clock())
+            and monotonic() < kept.until
+        )
+
+    async def _confirm(
+        self,
+        key: _Key,
+        kept: Kept[_Answer],
+        takes_gzip: bool,  # noqa: FBT001  the client's
+    ) -> Body | None:
+        answer = kept.listing
+        shared = self._resources().accelerator.shared
+        if not await shared.still_count(answer.stamps) or not self._is_of_now(kept):
             return None
-        seen = await accelerator.shared.stamps(viewer.organization_id, before.owners)
-        stamps = tuple(seen.get(each) for each in before.owners)
-        circumstances = circumstances_of(self._resources().clock())
-        kept: _Kept | None = accelerator.listings.find(key, (stamps, *circumstances))
-        return None if kept is None or kept.owners != before.owners else kept.body
+        if not takes_gzip:
+            return answer.body
+        body = await compressed(answer.body)
+        if body is not answer.body:
+            answer = answer._replace(body=body)
+            put(self._listings, key, kept.circumstances, answer, kept.until)
+        return body
 
     async def keep(
         self,
+        said: bytes,
         operation: Operation,
         viewer: Viewer,
         info: RequestInfo,
@@ -71,27 +115,27 @@ class KeptAnswers:
         plain: bytes,
     ) -> Body:
         """The body of an answer without errors, kept if stamps vouch for all of it."""
-        key, made_of = _key(operation, viewer, info), context.made_of
-        if key is None or not made_of.may_be_kept:
-            return Body(plain)
-        body = await compressed(plain)
-        self._resources().accelerator.listings.keep(
-            key,
-            (tuple(made_of.stamps.values()), *made_of.circumstances),
-            _Kept(tuple(made_of.stamps), body),
-            seconds=made_of.until - monotonic(),
-            size_bytes=_FIXED_BYTES
-            + 200 * len(made_of.stamps)
-            + body.size
-            + sum(map(getsizeof, operation.key or ())),
-        )
+        made_of, body = context.made_of, Body(plain)
+        if not made_of.may_be_kept or len(said) > LONGEST_REQUEST:
+            return body
+        stamps = SeenStamps.of(viewer.organization_id, made_of.stamps)
+        if stamps is None:
+            return body
+        if info.takes_gzip:
+            body = await compressed(body)
+        key = _Key(said, _RIGHTS(viewer), info.language)
+        answer = _Answer(stamps, operation.cost, operation.fields, body)
+        put(self._listings, key, made_of.circumstances, answer, made_of.until)
         return body
 
 
-def _key(operation: Operation, viewer: Viewer, info: RequestInfo) -> Hashable | None:
-    """All that an answer depends on, besides what it is made of: the viewer counts with every right
-    and every claim. None where the operation is no query that is kept ready.
-    """
-    if operation.key is None:
-        return None
-    return "answer", operation.key, _RIGHTS(viewer), info.language
+def put(
+    listings: Listings[Any],
+    key: _Key,
+    circumstances: tuple[Hashable, ...],
+    answer: _Answer,
+    until: float,
+) -> None:
+    """Keep it, with all that it and its key keep alive, until then by `time.monotonic`."""
+    size = _FIXED_BYTES + getsizeof(key.said) + answer.stamps.size_bytes + answer.body.size
+    listings.keep(key, circumstances, answer, seconds=until - monotonic(), size_bytes=size)

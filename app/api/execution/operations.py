@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from inspect import isawaitable
 from math import inf
@@ -127,8 +127,6 @@ class Operation:
     cost: int
     may_be_kept: bool
     """Whether the document may outlive the request; see `has_text_in_mutations`."""
-    key: _Key | None = None
-    """What it is kept ready by; equal for equal requests. None where it is not kept."""
 
 
 class Operations:
@@ -254,7 +252,6 @@ class Operations:
             and not self._is_plain
             and text in self._documents
         ):
-            operation = replace(operation, key=key)
             operation.document.prepared.add(key)
             self._prepared.put(key, operation)
             if text not in self._documents:  # another thread evicted it just now

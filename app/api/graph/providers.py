@@ -508,7 +508,7 @@ class ProviderQuery:
     ) -> ProviderConnection | None:
         """Keyset pages."""
         page = PageRequest.read(BY_NAME, first=first, after=after, last=last, before=before)
-        resources, viewer = info.context.resources, info.context.viewer
+        resources, viewer = await info.context.resources_of_practice(), info.context.viewer
         keys = None if ids is None else provider_keys(ids)
         offered = None if service_ids is None else service_keys(service_ids)
         text = search.replace("\0", "") if search else None
@@ -528,7 +528,7 @@ class ProviderQuery:
             key=lambda row: (row.name, row.id),
             node=Provider.of,
             count=lambda: count_providers(
-                resources,
+                info.context.resources,
                 viewer,
                 ids=keys,
                 search=text,

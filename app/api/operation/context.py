@@ -62,6 +62,19 @@ class Context:
         self.made_of.add(provider_id, stamp)
         return provider
 
+    async def resources_of_practice(self) -> Resources:
+        """What use cases need that say which providers there are, and what they are like: the
+        organization's stamp vouches for that, seen before.
+        """
+        if self.made_of.is_vouched_for:
+            organization_id = self.viewer.organization_id
+            stamp = await self._resources.accelerator.shared.stamp_of(organization_id)
+            if stamp is None:
+                self.made_of.add_anything()
+            else:
+                self.made_of.add(organization_id, stamp)
+        return self._resources
+
     def availability(
         self, question: SlotQuestion, show: Callable[[Listed], Value]
     ) -> Value | Awaitable[Value]:
@@ -70,7 +83,7 @@ class Context:
         """
         known = self._loaders.known_listing(question)
         if known is None:
-            return self.loaders.availability(question, show)
+            return self._loaders.availability(question, show, self.made_of)
         self.made_of.add_listing(question.provider_id, known)
         return show(known.listing)
 

@@ -67,9 +67,10 @@ from app.usecases.practice.find_providers import find_providers, known_providers
 from app.usecases.webhooks.list_webhooks import find_deliveries, find_webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from app.api.operation.made_of import MadeOf
     from app.core.appointment import Appointment, Customer
     from app.core.busy import BusySource
     from app.core.calendar_feed import CalendarFeed
@@ -387,14 +388,21 @@ class Loaders:
         return known_listing(self._resources, self._organization_id, question, self._stamps)
 
     def availability(
-        self, question: SlotQuestion, show: Callable[[Listed], Value]
+        self, question: SlotQuestion, show: Callable[[Listed], Value], made_of: MadeOf
     ) -> Awaitable[Value]:
         """Together with the questions asked at the same time. `show` translates answers; one
-        operation has one.
+        operation has one, and one account of what it is made of.
         """
         if self._availability is None:
             self._availability = Loader(
-                partial(_availability, self._resources, self._organization_id, self._stamps, show)
+                partial(
+                    _availability,
+                    self._resources,
+                    self._organization_id,
+                    self._stamps,
+                    show,
+                    made_of,
+                )
             )
         return self._availability.load(question)
 
@@ -402,14 +410,21 @@ class Loaders:
 async def _availability(
     resources: Resources,
     organization_id: OrganizationId,
-    stamps: Mapping[ProviderId, Stamp],
+    stamps: dict[ProviderId, Stamp],
     show: Callable[[Listed], Value],
+    made_of: MadeOf,
     questions: list[SlotQuestion],
 ) -> list[Value]:
-    return [
-        show(each)
-        for each in await list_availability(resources, organization_id, questions, stamps)
-    ]
+    answers = await list_availability(resources, organization_id, questions, stamps)
+    for question, answer in zip(questions, answers, strict=True):
+        if not made_of.is_vouched_for:
+            break
+        kept = known_listing(resources, organization_id, question, stamps)
+        if kept is None or kept.listing is not answer:
+            made_of.add_anything()
+        else:
+            made_of.add_listing(question.provider_id, kept)
+    return [show(each) for each in answers]
 
 
 async def _known_customers(

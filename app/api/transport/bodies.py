@@ -38,8 +38,8 @@ def takes_gzip(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """An answer without errors, as it is sent. `gzipped` is None where it is small, and where it
-    was not compressed in advance.
+    """An answer without errors, as it is sent. `gzipped` is None where it is small, and until a
+    client takes it.
     """
 
     plain: bytes
@@ -51,13 +51,13 @@ class Body:
         return len(self.plain) + len(self.gzipped or b"")
 
 
-async def compressed(plain: bytes) -> Body:
-    """The body, compressed in advance unless it is small."""
-    if len(plain) < MIN_BYTES:
-        return Body(plain)
-    if len(plain) < LARGE_BYTES:
-        return _compressed(plain)
-    return await asyncio.to_thread(_compressed, plain)
+async def compressed(body: Body) -> Body:
+    """The same body with its compressed form, unless it is small."""
+    if body.gzipped is not None or len(body.plain) < MIN_BYTES:
+        return body
+    if len(body.plain) < LARGE_BYTES:
+        return _compressed(body.plain)
+    return await asyncio.to_thread(_compressed, body.plain)
 
 
 def _compressed(plain: bytes) -> Body:

@@ -14,9 +14,10 @@ from app.api.execution.operations import Operations
 from app.api.transport.answers import Answers
 from app.api.transport.documents import Documents, SharedDocuments, check_list
 from app.api.transport.http import IDE, HttpTransport
+from app.api.transport.known import FindAnswer, KeepAnswer
 from app.api.transport.places import Places
 from app.api.transport.requests import Credentials, RequestInfo
-from app.api.transport.service import FindBody, KeepBody, Service, V
+from app.api.transport.service import Service, V
 from app.api.transport.watch import Watch
 from app.api.transport.websocket import SocketTransport
 
@@ -36,8 +37,8 @@ class GraphQLEndpoint(Generic[V]):
     those run; UnfitDocumentsError means that one of them never could. `ide` answers browsers with a
     page. Without `introspection` nothing reveals the schema, error messages included. Exceptions of
     the kinds in `unavailable` mean that a dependency is down. `watch` sees every operation, and may
-    refuse it. `find_body` and `keep_body` answer queries with the bytes of before. `plain` executes
-    as the library does, to find out which executor makes a wrong answer.
+    refuse it. `find_known` and `keep_known` answer queries with the bytes of before. `plain`
+    executes as the library does, to find out which executor makes a wrong answer.
     """
 
     def __init__(
@@ -55,8 +56,8 @@ class GraphQLEndpoint(Generic[V]):
         unavailable: tuple[type[BaseException], ...] = (),
         watch: Watch[V] | None = None,
         plain: bool = False,
-        find_body: FindBody[V] | None = None,
-        keep_body: KeepBody[V] | None = None,
+        find_known: FindAnswer[V] | None = None,
+        keep_known: KeepAnswer[V] | None = None,
         clock: Callable[[], datetime] = _real_clock,
     ) -> None:
         self._operations = Operations(
@@ -79,8 +80,8 @@ class GraphQLEndpoint(Generic[V]):
             answers=Answers(unavailable),
             clock=clock,
             watch=watch or Watch(),
-            find_body=find_body,
-            keep_body=keep_body,
+            find_known=find_known,
+            keep_known=keep_known,
         )
         self._http = HttpTransport(service=service, ide=ide)
         self._sockets = SocketTransport(service=service, places=Places(limits.sockets_per_address))

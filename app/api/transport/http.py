@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, Literal
 
 import orjson
-from graphql import OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -103,6 +102,7 @@ class HttpTransport(Generic[V]):
             transport=transport,
             address=address_of(scope),
             language=language_of(headers.get("accept-language")),
+            takes_gzip=takes_gzip(scope["headers"]),
         )
         CURRENT_REQUEST_ID.set(info.request_id)
         if scope["method"] == "GET" and self.ide is not None and wants_html(accept):
@@ -111,10 +111,7 @@ class HttpTransport(Generic[V]):
             await page(scope, receive, send)
             return
         answer = _Answer(
-            send=send,
-            info=info,
-            media=RESPONSE_JSON if media == RESPONSE_JSON else JSON,
-            takes_gzip=takes_gzip(scope["headers"]),
+            send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON
         )
         try:
             if scope["method"] != "POST":
@@ -127,7 +124,8 @@ class HttpTransport(Generic[V]):
                     HTTPStatus.NOT_ACCEPTABLE,
                     f"Answers are {JSON}, {RESPONSE_JSON} or {EVENT_STREAM}.",
                 )
-            request = read_request(await self._body(headers, receive))
+            said = await self._body(headers, receive)
+            request = read_request(_json_in(said))
             credentials = credentials_in_headers(headers, info.address)
             viewer = await self.service.identify(credentials)
             if media == EVENT_STREAM:
@@ -135,7 +133,7 @@ class HttpTransport(Generic[V]):
                 with stream.place():
                     await self.streams.serve(stream, receive, send)
             else:
-                await self._run(request, viewer, info, answer)
+                await self._run(said, request, viewer, info, answer)
         except _Gone:
             return
         except _Rejected as rejected:
@@ -149,17 +147,16 @@ class HttpTransport(Generic[V]):
             await answer.refuse(_status_of(errors, HTTPStatus.BAD_REQUEST), errors)
 
     async def _run(
-        self, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer
+        self, said: bytes, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer
     ) -> None:
         try:
-            operation = await self._prepare(request, viewer)
+            body = await self.service.body(said, request, viewer, info)
         except OperationRefused as refused:
             # The older media type answers 200 to every well-formed request, so that its clients
             # read the body.
             status = HTTPStatus.OK if answer.media == JSON else HTTPStatus.BAD_REQUEST
             await answer.refuse(status, self.service.refusal(refused, info))
             return
-        body = await self.service.body(operation, viewer, info)
         if isinstance(body, Body):
             await answer.send_body(HTTPStatus.OK, body)
         elif "data" in body:
@@ -185,18 +182,8 @@ class HttpTransport(Generic[V]):
             info=info,
         )
 
-    async def _prepare(self, request: GraphQLRequest, viewer: V) -> Operation:
-        operation = await self.service.prepare(request, viewer)
-        if operation.kind is OperationType.SUBSCRIPTION:
-            message = (
-                "A subscription needs a WebSocket (graphql-transport-ws), or to be accepted "
-                f"as {EVENT_STREAM}."
-            )
-            raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
-        return operation
-
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> object:
-        """The body's JSON. Raises _Rejected unless it is JSON, small enough and in time."""
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """Raises _Rejected unless the body is said to be JSON, small enough and in time."""
         if (
             not is_json(headers.get("content-type"))
             or headers.get("content-encoding", "identity") != "identity"
@@ -206,16 +193,10 @@ class HttpTransport(Generic[V]):
                 f"Content-Type must be {JSON}, in UTF-8, uncompressed.",
             )
         try:
-            body = await within(self.service.limits.body_seconds, self._read(receive))
+            return await within(self.service.limits.body_seconds, self._read(receive))
         except TimeoutError:
             raise _Rejected(
                 HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly.", {"connection": "close"}
-            ) from None
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise _Rejected(
-                HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error.msg}."
             ) from None
 
     async def _read(self, receive: Receive) -> bytes:
@@ -242,6 +223,16 @@ class HttpTransport(Generic[V]):
         return b"".join(chunks)
 
 
+def _json_in(body: bytes) -> object:
+    """Raises _Rejected where there is none."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _Rejected(
+            HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error.msg}."
+        ) from None
+
+
 def _status_of(errors: list[Payload], otherwise: HTTPStatus) -> HTTPStatus:
     return next(
         (_STATUS[code] for error in errors if (code := error["extensions"]["code"]) in _STATUS),
@@ -256,7 +247,6 @@ class _Answer:
     send: Send
     info: RequestInfo
     media: str
-    takes_gzip: bool
 
     async def give(
         self, status: HTTPStatus, payload: Payload, headers: Mapping[str, str] | None = None
@@ -266,13 +256,13 @@ class _Answer:
     async def send_body(
         self, status: HTTPStatus, body: Body, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Compressed only where it was so in advance: the rest is left to `Compression`."""
+        """Compressed only where it is kept so: the rest is left to `Compression`."""
         sent = body.plain
         fields = [
             (b"content-type", b"%b; charset=utf-8" % self.media.encode()),
             (b"x-request-id", self.info.request_id.encode()),
         ]
-        if body.gzipped is not None and self.takes_gzip:
+        if body.gzipped is not None and self.info.takes_gzip:
             sent = body.gzipped
             fields += [(b"content-encoding", b"gzip"), *_GZIPPED_HEADERS]
         else:

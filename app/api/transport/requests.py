@@ -43,13 +43,15 @@ class Expiring(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestInfo:
     """Where an operation comes from. `request_id` is in the response and in every log line about
-    it; `language`, one of `LANGUAGES`, is the one that the caller reads best.
+    it; `language`, one of `LANGUAGES`, is the one that the caller reads best. `takes_gzip`: the
+    answer may be sent compressed.
     """
 
     request_id: str
     transport: Literal["http", "sse", "websocket"]
     address: str | None
     language: str
+    takes_gzip: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

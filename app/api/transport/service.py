@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,8 @@ from app.api.execution.operations import (
 from app.api.transport.answers import TIMED_OUT, Answers
 from app.api.transport.bodies import Body
 from app.api.transport.documents import Documents
+from app.api.transport.known import FindAnswer, KeepAnswer, KnownAnswer
+from app.api.transport.negotiation import EVENT_STREAM
 from app.api.transport.places import Places, network_of
 from app.api.transport.requests import Credentials, Expiring, GraphQLRequest, RequestInfo
 from app.api.transport.watch import OK, Done, Watch, label_of, outcome_of
@@ -38,11 +40,6 @@ from app.deadlines import within
 from app.telemetry.tracing import span
 
 V = TypeVar("V", bound=Expiring)
-
-FindBody = Callable[[Operation, V, RequestInfo], Awaitable[Body | None]]
-"""The answer to the same query before, if it is still true."""
-KeepBody = Callable[[Operation, V, RequestInfo, Any, bytes], Awaitable[Body]]
-"""The body of a query's answer without errors, made in a context; kept, if it may be."""
 
 Payload = dict[str, Any]
 """An answer as GraphQL spells it: `data`, `errors`."""
@@ -64,8 +61,8 @@ class Service(Generic[V]):
     answers: Answers
     clock: Callable[[], datetime]
     watch: Watch[V]
-    find_body: FindBody[V] | None = None
-    keep_body: KeepBody[V] | None = None
+    find_known: FindAnswer[V] | None = None
+    keep_known: KeepAnswer[V] | None = None
 
     async def identify(self, credentials: Credentials) -> V:
         """Raises Unauthenticated, Forbidden, what the identifier raises, and Failure where that
@@ -76,13 +73,18 @@ class Service(Generic[V]):
         except TimeoutError:
             raise Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT) from None
 
-    async def prepare(self, request: GraphQLRequest, viewer: V) -> Operation:
-        """Raises OperationRefused, and Failure where the watch says no."""
-        self.watch.knock(viewer)
+    async def prepare(
+        self, request: GraphQLRequest, viewer: V, *, is_charged: bool = False
+    ) -> Operation:
+        """Raises OperationRefused, and Failure where the watch says no. Where the operation is
+        charged already, only what it takes to prepare it is added.
+        """
+        if not is_charged:
+            self.watch.knock(viewer)
         spent = Spent()
         text = await self._text(request, viewer)
         async with self.watch.turn(viewer) as has_waited:
-            if has_waited:
+            if has_waited and not is_charged:
                 self.watch.knock(viewer)  # the operations before it may have spent the rest
             operation = None
             try:
@@ -92,7 +94,10 @@ class Service(Generic[V]):
             finally:
                 # refused and abandoned operations are charged, too
                 cost, fields = (0, ()) if operation is None else (operation.cost, operation.fields)
-                self.watch.charge(viewer, cost, fields, spent.seconds)
+                if not is_charged:
+                    self.watch.charge(viewer, cost, fields, spent.seconds)
+                elif spent.seconds:
+                    self.watch.charge(viewer, 0, (), spent.seconds)
         await self.documents.keep(request, operation)
         return operation
 
@@ -106,38 +111,73 @@ class Service(Generic[V]):
 
     async def answer(self, operation: Operation, viewer: V, info: RequestInfo) -> Payload:
         """A query's or mutation's answer; never raises but for cancellation."""
-        with self._watched(operation, info) as answered:
+        with self._watched(operation.fields, info) as answered:
             payload, _ = await self._answer(operation, viewer, info)
             answered(payload)
         return payload
 
-    async def body(self, operation: Operation, viewer: V, info: RequestInfo) -> Body | Payload:
-        """As `answer`, as it is sent; a payload where there are errors."""
-        with self._watched(operation, info) as answered:
-            known = (
-                None if self.find_body is None else await self.find_body(operation, viewer, info)
-            )
-            if known is not None:
-                return known
-            payload, context = await self._answer(operation, viewer, info)
-            answered(payload)
+    async def body(
+        self, said: bytes, request: GraphQLRequest, viewer: V, info: RequestInfo
+    ) -> Body | Payload:
+        """The answer to a query or mutation, whose request was sent in these bytes, as it is sent;
+        a payload where there are errors. Raises OperationRefused where it can't run, and Failure
+        where the watch says no.
+
+        A known answer is charged and counted like any other; nothing else is done for it.
+        """
+        known = None if self.find_known is None else self.find_known(said, viewer, info)
+        if known is None:
+            operation = await self._prepare(request, viewer)
+            with self._watched(operation.fields, info) as answered:
+                payload, context = await self._answer(operation, viewer, info)
+                answered(payload)
+        else:
+            await self._admit(known, viewer)
+            with self._watched(known.fields, info) as answered:
+                body = await known.confirm()
+                if body is not None:
+                    return body
+                operation = await self._prepare(request, viewer, is_charged=True)
+                payload, context = await self._answer(operation, viewer, info)
+                answered(payload)
         if "errors" in payload:
             return payload
         plain = orjson.dumps(payload)
-        if self.keep_body is None or operation.kind is not OperationType.QUERY:
+        if self.keep_known is None or operation.kind is not OperationType.QUERY:
             return Body(plain)
-        return await self.keep_body(operation, viewer, info, context, plain)
+        return await self.keep_known(said, operation, viewer, info, context, plain)
+
+    async def _admit(self, known: KnownAnswer, viewer: V) -> None:
+        """Charge the caller as `prepare` does. Raises Failure."""
+        self.watch.knock(viewer)
+        async with self.watch.turn(viewer) as has_waited:
+            if has_waited:
+                self.watch.knock(viewer)
+            self.watch.charge(viewer, known.cost, known.fields, 0.0)
+
+    async def _prepare(
+        self, request: GraphQLRequest, viewer: V, *, is_charged: bool = False
+    ) -> Operation:
+        """A query or mutation; refuses subscriptions."""
+        operation = await self.prepare(request, viewer, is_charged=is_charged)
+        if operation.kind is OperationType.SUBSCRIPTION:
+            message = (
+                "A subscription needs a WebSocket (graphql-transport-ws), or to be accepted "
+                f"as {EVENT_STREAM}."
+            )
+            raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
+        return operation
 
     @contextmanager
     def _watched(
-        self, operation: Operation, info: RequestInfo
+        self, fields: tuple[str, ...], info: RequestInfo
     ) -> Iterator[Callable[[Payload], None]]:
         """Report the operation when the block has ended; what it is called with has its outcome."""
         started = perf_counter()
         payload: Payload = {}
-        with span(label_of(operation.fields), transport=info.transport):
+        with span(label_of(fields), transport=info.transport):
             yield payload.update
-        self._done(operation, info, outcome_of(payload.get("errors")), perf_counter() - started)
+        self._done(fields, info, outcome_of(payload.get("errors")), perf_counter() - started)
 
     async def _answer(
         self, operation: Operation, viewer: V, info: RequestInfo
@@ -179,7 +219,7 @@ class Service(Generic[V]):
         never began.
         """
         stream = await self.operations.subscribe(operation, lambda: self.make_context(viewer, info))
-        self._done(operation, info, OK, None)
+        self._done(operation.fields, info, OK, None)
         async with aclosing(stream):
             async for result in stream:
                 yield self.payload(result, info, operation.name)
@@ -212,12 +252,10 @@ class Service(Generic[V]):
         return [self.answers.exception(exception, info, operation)]
 
     def _done(
-        self, operation: Operation, info: RequestInfo, outcome: str, seconds: float | None
+        self, fields: tuple[str, ...], info: RequestInfo, outcome: str, seconds: float | None
     ) -> None:
         self.watch.done(
-            Done(
-                fields=operation.fields, transport=info.transport, outcome=outcome, seconds=seconds
-            )
+            Done(fields=fields, transport=info.transport, outcome=outcome, seconds=seconds)
         )
 
     async def lapse(self, credentials: Credentials, viewer: V) -> Failure:

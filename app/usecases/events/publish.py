@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from app.core.changes import AppointmentChanged, RulesChanged, TimeChanged
+from app.core.changes import AppointmentChanged, PracticeChanged, RulesChanged, TimeChanged
 
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
@@ -26,7 +26,11 @@ async def publish(resources: Resources, *changes: Change) -> None:
     """Invalidate caches, publish to subscribers, and wake the sender of messages. A committed
     mutation is answered as a success even if one of these has a bug.
     """
-    forgotten = [change for change in changes if isinstance(change, TimeChanged | RulesChanged)]
+    forgotten = [
+        change
+        for change in changes
+        if isinstance(change, TimeChanged | RulesChanged | PracticeChanged)
+    ]
     if forgotten:
         with _bugs_logged():
             await resources.accelerator.shared.forget(forgotten)

@@ -83,16 +83,18 @@ async def list_availability(
     resources: Resources,
     organization_id: OrganizationId,
     questions: Sequence[SlotQuestion],
-    stamps: Mapping[ProviderId, Stamp] | None = None,
+    stamps: dict[ProviderId, Stamp] | None = None,
 ) -> list[Listed]:
     """The answer to each question, in order. Questions with the same dates are answered together.
 
     `stamps` are those that were seen since the questions came: what this process keeps under them
-    is current.
+    is current. Those seen on the way are added.
     """
     answers: dict[SlotQuestion, Listed] = {}
     groups: dict[tuple[date, date], list[SlotQuestion]] = {}
-    stamps = await _see_stamps(resources, organization_id, questions, stamps or {})
+    if stamps is None:
+        stamps = {}
+    await _see_stamps(resources, organization_id, questions, stamps)
     for question in dict.fromkeys(questions):
         refusal = valid_dates(question.first, question.last)
         zone = (
@@ -115,10 +117,10 @@ async def _see_stamps(
     resources: Resources,
     organization_id: OrganizationId,
     questions: Sequence[SlotQuestion],
-    stamps: Mapping[ProviderId, Stamp],
-) -> Mapping[ProviderId, Stamp]:
-    """These stamps, and those of providers who have been listed before: where none has changed,
-    nothing else is asked.
+    stamps: dict[ProviderId, Stamp],
+) -> None:
+    """Add the stamps of providers who have been listed before: where none has changed, nothing else
+    is asked.
     """
     unseen = {
         question.provider_id
@@ -126,7 +128,7 @@ async def _see_stamps(
         if question.provider_id not in stamps
         and (organization_id, question) in resources.accelerator.listings
     }
-    return {**stamps, **await resources.accelerator.shared.stamps(organization_id, unseen)}
+    stamps |= await resources.accelerator.shared.stamps(organization_id, unseen)
 
 
 async def _answer(
@@ -135,7 +137,7 @@ async def _answer(
     questions: Sequence[SlotQuestion],
     first: date,
     last: date,
-    stamps: Mapping[ProviderId, Stamp],
+    stamps: dict[ProviderId, Stamp],
 ) -> dict[SlotQuestion, Listed]:
     zones = {question.time_zone for question in questions}
 
@@ -166,6 +168,7 @@ async def _answer(
             continue
         listed = answers[question] = free_times(answer, question, now)
         if answer.stamp is not None and answer.fresh_seconds > 0 and not answer.has_holds:
+            stamps[question.provider_id] = answer.stamp
             resources.accelerator.listings.keep(
                 (organization_id, question),
                 (answer.stamp, *circumstances_of(now)),

@@ -123,6 +123,40 @@ async def test_an_answer_costs_what_it_may_hold(throttled: Api) -> None:
     assert (1_000 - spent) / 100 - 1.5 <= served <= (1_000 - spent + repaid) / 100 + 1.5
 
 
+async def test_a_known_answer_costs_what_it_cost_when_it_was_made(
+    throttled: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await a_provider(throttled)
+    week = """query ($id: ID!, $from: Date!, $to: Date!) { provider(id: $id) {
+        availability(from: $from, to: $to) { ... on Availability { days { slotCount } } } } }"""
+    asked: dict[str, Any] = {"id": ada["id"], "from": "2026-01-12", "to": "2026-01-18"}
+    made = 0
+    run = operations.Operations.run
+
+    async def counted(*arguments: object) -> object:
+        nonlocal made
+        made += 1
+        return await run(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(operations.Operations, "run", counted)
+
+    async def served(address: str, *, is_known: bool) -> int:
+        number = 0
+        while True:
+            text = week if is_known else f"# {number}\n{week}"
+            answer = await send(throttled, text, address=address, **asked)
+            if answer.status_code == 429:
+                return number
+            number += 1
+
+    await served("192.0.2.8", is_known=True)
+    before = made
+    known = await served("192.0.2.9", is_known=True)
+    assert made == before
+    assert abs(await served("192.0.2.10", is_known=False) - known) <= 1
+    assert made > before
+
+
 @pytest.mark.parametrize("document", ["{", "{ nothing }", "{ " + "a: viewer { role } " * 40 + "}"])
 async def test_what_is_refused_has_its_price(throttled: Api, document: str) -> None:
     statuses = [(await send(throttled, document)).status_code for _ in range(12)]

@@ -5,11 +5,15 @@ true, and to nobody with other rights.
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
 from app.api.execution.operations import Operations
+from app.api.transport import bodies
 from app.api.transport.bodies import LARGE_BYTES
+from app.telemetry import metrics
+from app.weighted_cache import instances
 from tests.builders import Api, Caller, Json, a_provider, an_appointment, unknown, weekly
 
 WEEK = """query ($id: ID!, $from: Date!, $to: Date!, $zone: TimeZone) { provider(id: $id) {
@@ -18,6 +22,9 @@ WEEK = """query ($id: ID!, $from: Date!, $to: Date!, $zone: TimeZone) { provider
         ... on Availability { days { date slotCount } slots { startsAt endsAt localStart } }
         ... on UserError { message }
     } } }"""
+PROVIDERS = """query ($from: Date!, $to: Date!) { providers(first: 10) {
+    pageInfo { hasNextPage } nodes { name availability(from: $from, to: $to) {
+        ... on Availability { slots { startsAt } } } } } }"""
 HOLD = """mutation ($input: HoldSlotInput!) { answer: holdSlot(input: $input) {
     ... on Hold { expiresAt } } }"""
 UPDATE = """mutation ($input: UpdateProviderInput!) { answer: updateProvider(input: $input) {
@@ -61,12 +68,21 @@ class Asking:
         found: Json = response.json()
         return found
 
-    async def often(self, api: Api, *, caller: Caller | None = None, **variables: str) -> Json:
+    async def often(
+        self,
+        api: Api,
+        *,
+        document: str = WEEK,
+        caller: Caller | None = None,
+        encoding: str = "gzip",
+        **variables: str,
+    ) -> Json:
         """The answer, which is asked for until it is kept; and each time it is the same."""
-        answers = [await self(api, caller=caller, **variables) for _ in range(OFTEN)]
+        ask = partial(self, api, document, caller=caller, encoding=encoding, **variables)
+        answers = [await ask() for _ in range(OFTEN)]
         assert answers == [answers[0]] * OFTEN
         before = self.made
-        assert await self(api, caller=caller, **variables) == answers[0]
+        assert await ask() == answers[0]
         assert self.made == before, "it was kept"
         return answers[0]
 
@@ -128,6 +144,47 @@ async def test_after_every_change_both_nodes_answer_anew(
             assert new != old, change.__name__
 
 
+async def test_a_list_of_providers_is_answered_anew_after_every_change_of_the_practice(
+    nodes: tuple[Api, Api], asking: Asking
+) -> None:
+    one, other = nodes
+    ada = await a_provider(one, name="Ada", weeklyHours=weekly("09:00", "12:00"))
+    await a_provider(one, name="Grace", weeklyHours=weekly("10:00", "12:00"))
+    for each in nodes:
+        each.clock.set("2026-01-12T08:00:00.000001Z")
+
+    async def archive() -> None:
+        await other.ask(UPDATE, caller=one.admin, input={"id": ada["id"], "isArchived": True})
+
+    async def rename() -> None:
+        await other.ask(UPDATE, caller=one.admin, input={"id": ada["id"], "name": "Zoe"})
+
+    async def add() -> None:
+        await a_provider(other, name="Mary", weeklyHours=weekly("09:00", "10:00"))
+
+    async def book() -> None:
+        await an_appointment(other, ada, "2026-01-13T09:00Z")
+
+    for change in (book, rename, add, archive):
+        before = [await asking.often(each, document=PROVIDERS) for each in nodes]
+        await change()
+        for each, old in zip(nodes, before, strict=True):
+            new = await asking(each, PROVIDERS)
+            assert new == await asking(each, f"# {change.__name__}\n{PROVIDERS}")
+            assert new != old, change.__name__
+
+
+async def test_a_known_answer_is_counted_as_an_operation(own_api: Api, asking: Asking) -> None:
+    ada = await a_provider(own_api, weeklyHours=weekly("09:00", "12:00"))
+    await asking.often(own_api, id=ada["id"])
+    counted = metrics.OPERATIONS.labels("provider", "http", "OK")
+    timed = metrics.OPERATION_SECONDS.labels("provider")
+    before, seconds = counted._value.get(), timed._sum.get()
+    await asking.often(own_api, id=ada["id"])
+    assert counted._value.get() == before + OFTEN + 1
+    assert timed._sum.get() > seconds
+
+
 async def test_nobody_gets_the_answer_to_a_viewer_with_other_rights(
     own_api: Api, asking: Asking
 ) -> None:
@@ -165,14 +222,30 @@ async def test_errors_and_what_no_stamp_vouches_for_are_made_each_time(
 
 @pytest.mark.parametrize("last", ["2026-01-14", "2026-03-14"], ids=["large", "on a thread"])
 async def test_a_large_answer_is_kept_compressed_for_those_who_take_it(
-    own_api: Api, asking: Asking, last: str
+    own_api: Api, asking: Asking, last: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await a_provider(own_api, serviceDurationMinutes=15)
-    whole = await asking.often(own_api, id=ada["id"], to=last)
-    before = asking.made
-    assert await asking(own_api, id=ada["id"], to=last) == whole
-    gzipped = asking.sent_bytes
-    assert await asking(own_api, id=ada["id"], to=last, encoding="identity") == whole
-    assert gzipped < asking.sent_bytes / 5
-    assert asking.sent_bytes > LARGE_BYTES or last == "2026-01-14"
-    assert asking.made == before
+    ask = partial(asking, own_api, id=ada["id"], to=last)
+    compressions = 0
+    compress = bodies._compressed
+
+    def counted(plain: bytes) -> bodies.Body:
+        nonlocal compressions
+        compressions += 1
+        return compress(plain)
+
+    monkeypatch.setattr(bodies, "_compressed", counted)
+    whole = await asking.often(own_api, id=ada["id"], to=last, encoding="identity")
+    plain_bytes, before, kept = asking.sent_bytes, asking.made, _weight_of_listings()
+    assert compressions == 0
+    for _ in range(3):
+        assert await ask() == whole
+    assert asking.sent_bytes < plain_bytes / 5
+    assert _weight_of_listings() == kept + asking.sent_bytes
+    assert await ask(encoding="identity") == whole
+    assert (asking.sent_bytes, asking.made, compressions) == (plain_bytes, before, 1)
+    assert plain_bytes > LARGE_BYTES or last == "2026-01-14"
+
+
+def _weight_of_listings() -> int:
+    return sum(cache.bytes for cache in instances() if cache.name == "listings")
