@@ -61,7 +61,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.circumstances_of_booking(organization_id uuid, alone bigint[], shared bigint[], for_mutation text, of_caller text, given_key text, given_subject text, given_email text, given_phone text, from_origin bytea, open_at timestamp with time zone, on_day date, named_customer uuid, for_service uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer) RETURNS TABLE(request_hash bytea, appointment_id uuid, hold_id uuid, session_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamp with time zone, external_id text, made_by_staff boolean, erased_at timestamp with time zone, of_customer bigint, open_of_network bigint, made_of_network integer, allows_overlap boolean, reminders integer[], rules_version bigint, is_free boolean)
+CREATE FUNCTION public.circumstances_of_booking(organization_id uuid, alone bigint[], shared bigint[], for_mutation text, of_caller text, given_key text, given_subject text, given_email text, given_phone text, from_origin bytea, open_at timestamp with time zone, on_day date, named_customer uuid, for_service uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer) RETURNS TABLE(request_hash bytea, appointment_id uuid, hold_id uuid, session_id uuid, id uuid, subject text, name text, email text, phone text, time_zone text, locale text, channels text[], created_at timestamp with time zone, external_id text, made_by_staff boolean, erased_at timestamp with time zone, of_customer bigint, open_of_network bigint, made_of_network integer, allows_overlap boolean, reminders integer[], rules_version bigint, is_free boolean, organization_version xid, customer_version xid)
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -70,6 +70,12 @@ CREATE FUNCTION public.circumstances_of_booking(organization_id uuid, alone bigi
 DECLARE
     of_organization CONSTANT uuid := organization_id;
     wanted bigint;
+    known_customer uuid;
+    counted integer[] := '{0,0,0}';
+    rules bigint := 0;
+    each_rules bigint;
+    each_is_free boolean;
+    all_are_free boolean := true;
 BEGIN
     FOREACH wanted IN ARRAY alone LOOP
         PERFORM pg_advisory_xact_lock(wanted);
@@ -77,74 +83,56 @@ BEGIN
     FOREACH wanted IN ARRAY shared LOOP
         PERFORM pg_advisory_xact_lock_shared(wanted);
     END LOOP;
-    IF cardinality(alone) > 0 THEN
+    known_customer := customer_of_booking(of_organization, named_customer, given_subject, given_email, given_phone);
+    IF known_customer IS NOT NULL AND cardinality(alone) > 0 THEN
         PERFORM FROM customer
         WHERE customer.organization_id = of_organization
-            AND customer.id = customer_of_booking(
-                of_organization, named_customer, given_subject, given_email, given_phone
-            )
+            AND customer.id = known_customer
             AND customer.erased_at IS NULL
         FOR KEY SHARE;
     END IF;
+    IF known_customer IS NOT NULL OR from_origin IS NOT NULL THEN
+        counted := counted_bookings(of_organization, known_customer, from_origin, open_at, on_day);
+    END IF;
+    IF for_service IS NOT NULL THEN
+        SELECT booked.rules_version
+        INTO rules
+        FROM service AS booked
+        WHERE booked.organization_id = of_organization AND booked.id = for_service;
+    END IF;
+    FOR place IN 1 .. cardinality(subject_ids) LOOP
+        SELECT taken.rules_version,
+            NOT EXISTS (
+                SELECT
+                FROM claim
+                WHERE claim.organization_id = of_organization
+                    AND claim.subject_id = taken.id
+                    AND claim.active
+                    -- What begins earlier is over by then: it bounds the read of the index.
+                    AND claim.claimed_from > claimed_froms[place] - longest_minutes
+                    AND claim.claimed_from < claimed_untils[place]
+                    AND claim.claimed_until > claimed_froms[place]
+            ) AND NOT EXISTS (
+                SELECT
+                FROM busy_time
+                WHERE busy_time.organization_id = of_organization
+                    AND busy_time.subject_id = taken.id
+                    AND busy_time.busy_from > claimed_froms[place] - longest_minutes
+                    AND busy_time.busy_from < claimed_untils[place]
+                    AND busy_time.busy_until > claimed_froms[place]
+            )
+        INTO each_rules, each_is_free
+        FROM subject AS taken
+        WHERE taken.organization_id = of_organization AND taken.id = subject_ids[place];
+        rules := rules + each_rules;
+        all_are_free := all_are_free AND each_is_free;
+    END LOOP;
     RETURN QUERY
         SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
             person.id, person.subject, person.name, person.email, person.phone, person.time_zone, person.locale,
             person.channels, person.created_at, person.external_id, person.made_by_staff, person.erased_at,
-            (
-                SELECT count(*)
-                FROM appointment
-                WHERE appointment.organization_id = of_organization
-                    AND appointment.customer_id = person.id
-                    AND appointment.status = 'CONFIRMED'
-                    -- No visit lasts longer than three days (claim_length), so the index is entered
-                    -- three days before.
-                    AND appointment.starts_at > open_at - interval '3 days'
-                    AND appointment.ends_at > open_at
-            ), (
-                SELECT count(*)
-                FROM appointment
-                WHERE appointment.organization_id = of_organization
-                    AND appointment.status = 'CONFIRMED'
-                    AND appointment.guest_origin = from_origin
-                    AND appointment.ends_at > open_at
-            ), (
-                SELECT tally.count
-                FROM network_tally AS tally
-                WHERE tally.organization_id = of_organization
-                    AND tally.origin = from_origin
-                    AND tally.day = on_day
-                    AND tally.what = 'BOOKINGS'
-            ), organization.allows_customer_overlap, organization.reminder_minutes_before,
-            (
-                SELECT sum(taken.rules_version)::bigint
-                FROM subject AS taken
-                WHERE taken.organization_id = of_organization AND taken.id = ANY (subject_ids)
-            ) + coalesce((
-                SELECT booked.rules_version
-                FROM service AS booked
-                WHERE booked.organization_id = of_organization AND booked.id = for_service
-            ), 0),
-            NOT EXISTS (
-                SELECT
-                FROM unnest(subject_ids, claimed_froms, claimed_untils) AS given (subject_id, claimed_from, claimed_until)
-                JOIN claim
-                    ON claim.organization_id = of_organization
-                    AND claim.subject_id = given.subject_id
-                    AND claim.active
-                    -- What begins earlier is over by then: it bounds the read of the index.
-                    AND claim.claimed_from > given.claimed_from - longest_minutes
-                    AND claim.claimed_from < given.claimed_until
-                    AND claim.claimed_until > given.claimed_from
-            ) AND NOT EXISTS (
-                SELECT
-                FROM unnest(subject_ids, claimed_froms, claimed_untils) AS given (subject_id, claimed_from, claimed_until)
-                JOIN busy_time
-                    ON busy_time.organization_id = of_organization
-                    AND busy_time.subject_id = given.subject_id
-                    AND busy_time.busy_from > given.claimed_from - longest_minutes
-                    AND busy_time.busy_from < given.claimed_until
-                    AND busy_time.busy_until > given.claimed_from
-            )
+            counted[1]::bigint, counted[2]::bigint, counted[3], organization.allows_customer_overlap,
+            organization.reminder_minutes_before, rules, all_are_free, organization.xmin, person.xmin
         FROM organization
         LEFT JOIN idempotency_key AS known
             ON known.organization_id = of_organization
@@ -153,9 +141,7 @@ BEGIN
             AND known.key = given_key
         LEFT JOIN customer AS person
             ON person.organization_id = of_organization
-            AND person.id = customer_of_booking(
-                of_organization, named_customer, given_subject, given_email, given_phone
-            )
+            AND person.id = known_customer
             AND person.erased_at IS NULL
         WHERE organization.id = of_organization;
 END
@@ -217,6 +203,45 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.counted_bookings(of_organization uuid, of_customer uuid, from_origin bytea, open_at timestamp with time zone, on_day date) RETURNS integer[]
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    AS $$
+DECLARE
+    open_of_customer integer := 0;
+    open_of_network integer := 0;
+    made_of_network integer := 0;
+BEGIN
+    IF of_customer IS NOT NULL THEN
+        SELECT count(*)
+        INTO open_of_customer
+        FROM appointment
+        WHERE organization_id = of_organization
+            AND customer_id = of_customer
+            AND status = 'CONFIRMED'
+            -- No visit lasts longer than three days (claim_length), so the index is entered three
+            -- days before.
+            AND starts_at > open_at - interval '3 days'
+            AND ends_at > open_at;
+    END IF;
+    IF from_origin IS NOT NULL THEN
+        SELECT count(*)
+        INTO open_of_network
+        FROM appointment
+        WHERE organization_id = of_organization
+            AND status = 'CONFIRMED'
+            AND guest_origin = from_origin
+            AND ends_at > open_at;
+        SELECT coalesce(sum(count), 0)
+        INTO made_of_network
+        FROM network_tally
+        WHERE organization_id = of_organization AND origin = from_origin AND day = on_day AND what = 'BOOKINGS';
+    END IF;
+    RETURN ARRAY[open_of_customer, open_of_network, made_of_network];
+END
+$$;
+
 CREATE FUNCTION public.customer_of_booking(of_organization uuid, named_customer uuid, given_subject text, given_email text, given_phone text) RETURNS uuid
     LANGUAGE plpgsql STABLE
     AS $$
@@ -260,7 +285,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.lock_as_seen(organization_id uuid, alone bigint[], shared bigint[], seen bigint, for_mutation text, of_caller text, given_key text, given_subject text, given_email text, given_phone text, from_origin bytea, open_at timestamp with time zone, on_day date, named_customer uuid, for_service uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer) RETURNS boolean
+CREATE FUNCTION public.lock_as_seen(organization_id uuid, alone bigint[], shared bigint[], seen_organization xid, seen_rules bigint, seen_customer uuid, seen_customer_version xid, seen_counts integer[], for_mutation text, of_caller text, given_key text, from_origin bytea, open_at timestamp with time zone, on_day date, for_service uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer) RETURNS boolean
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -269,8 +294,9 @@ CREATE FUNCTION public.lock_as_seen(organization_id uuid, alone bigint[], shared
 DECLARE
     of_organization CONSTANT uuid := organization_id;
     wanted bigint;
-    fingerprint bigint;
-    known uuid;
+    rules bigint := 0;
+    each_rules bigint;
+    is_busy boolean;
 BEGIN
     FOREACH wanted IN ARRAY alone LOOP
         IF NOT pg_try_advisory_xact_lock(wanted) THEN
@@ -282,23 +308,61 @@ BEGIN
             RAISE EXCEPTION 'LOCKED' USING ERRCODE = 'SW001';
         END IF;
     END LOOP;
-    SELECT hashtextextended(found::text, 0), found.id
-    INTO fingerprint, known
-    FROM circumstances_of_booking(
-        of_organization, '{}', '{}', for_mutation, of_caller, given_key, given_subject, given_email, given_phone,
-        from_origin, open_at, on_day, named_customer, for_service, subject_ids, claimed_froms, claimed_untils,
-        longest_minutes
-    ) AS found;
-    IF fingerprint IS DISTINCT FROM seen THEN
+    PERFORM FROM organization
+    WHERE organization.id = of_organization AND organization.xmin = seen_organization AND NOT EXISTS (
+        SELECT
+        FROM idempotency_key AS known
+        WHERE known.organization_id = of_organization
+            AND known.mutation = for_mutation
+            AND known.caller = of_caller
+            AND known.key = given_key
+    );
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
     END IF;
-    IF known IS NOT NULL THEN
+    IF seen_customer IS NOT NULL THEN
+        -- Until the transaction ends, they are not erased.
         PERFORM FROM customer
-        WHERE customer.organization_id = of_organization AND customer.id = known AND customer.erased_at IS NULL
-        FOR KEY SHARE;
+        WHERE customer.organization_id = of_organization
+            AND customer.id = seen_customer
+            AND customer.xmin = seen_customer_version
+        FOR KEY SHARE SKIP LOCKED;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
         END IF;
+    END IF;
+    IF seen_customer IS NOT NULL OR from_origin IS NOT NULL THEN
+        IF counted_bookings(of_organization, seen_customer, from_origin, open_at, on_day) <> seen_counts THEN
+            RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+        END IF;
+    END IF;
+    IF for_service IS NOT NULL THEN
+        SELECT booked.rules_version
+        INTO rules
+        FROM service AS booked
+        WHERE booked.organization_id = of_organization AND booked.id = for_service;
+    END IF;
+    FOR place IN 1 .. cardinality(subject_ids) LOOP
+        SELECT taken.rules_version, EXISTS (
+            SELECT
+            FROM busy_time
+            WHERE busy_time.organization_id = of_organization
+                AND busy_time.subject_id = taken.id
+                -- As in circumstances_of_booking.
+                AND busy_time.busy_from > claimed_froms[place] - longest_minutes
+                AND busy_time.busy_from < claimed_untils[place]
+                AND busy_time.busy_until > claimed_froms[place]
+        )
+        INTO each_rules, is_busy
+        FROM subject AS taken
+        WHERE taken.organization_id = of_organization AND taken.id = subject_ids[place];
+        IF is_busy THEN
+            RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+        END IF;
+        rules := rules + each_rules;
+    END LOOP;
+    IF rules IS DISTINCT FROM seen_rules THEN
+        RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
     END IF;
     RETURN true;
 END

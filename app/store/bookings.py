@@ -99,7 +99,7 @@ async def before_booking(tx: Transaction, booking: Booking, locks: LockKeys) -> 
 
 class Look(NamedTuple):
     """What was asked without locks, for a visit that would take this time of one unit of each
-    subject, from a whole minute on; the arguments are those that ask the same again.
+    subject, from a whole minute on; the arguments are those by which `take_as_seen` looks again.
     """
 
     before: BeforeBooking
@@ -107,8 +107,8 @@ class Look(NamedTuple):
     """The sum of the versions of the subjects' rules, and of the service's."""
     is_free: bool
     """Whether there is neither a claim, not even an expired one, nor a busy time."""
-    fingerprint: int
-    """Of all that was seen."""
+    seen: tuple[object, ...]
+    """What `take_as_seen` compares."""
     arguments: tuple[object, ...]
 
 
@@ -117,21 +117,34 @@ async def look_before_booking(
 ) -> Look:
     """Ask without locks, for a decision that `take_as_seen` compares with what is there then."""
     taken = [(subject_id, each) for subject_id in sorted(claims) for each in claims[subject_id]]
-    arguments = (
-        *booking.arguments,
+    time = (
         service_id,
         [subject_id for subject_id, _ in taken],
         [each.claimed_from for _, each in taken],
         [each.claimed_until for _, each in taken],
         LONGEST_CLAIM_MINUTES,
     )
-    row = await _LOOK.one(on, booking.scope.organization_id, *arguments)
+    row = await _LOOK.one(on, booking.scope.organization_id, *booking.arguments, *time)
     return Look(
         before=_before(row),
         rules_version=row["rules_version"],
         is_free=row["is_free"],
-        fingerprint=row["fingerprint"],
-        arguments=arguments,
+        seen=(
+            row["organization_version"],
+            row["rules_version"],
+            row["id"],
+            row["customer_version"],
+            [row["of_customer"], row["open_of_network"], row["made_of_network"]],
+        ),
+        arguments=(
+            booking.scope.mutation,
+            booking.scope.caller,
+            booking.scope.key,
+            booking.guest_origin,
+            booking.now,
+            booking.now.date(),
+            *time,
+        ),
     )
 
 
@@ -141,7 +154,7 @@ def _before(row: Record) -> BeforeBooking:
         customer=None if row["id"] is None else customer_from(row),
         open_of_customer=row["of_customer"],
         open_of_network=row["open_of_network"],
-        made_of_network=row["made_of_network"] or 0,
+        made_of_network=row["made_of_network"],
         allows_overlap=row["allows_overlap"],
         reminders=row["reminders"],
     )

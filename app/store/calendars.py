@@ -376,7 +376,7 @@ def take_as_seen(
             *_values(lock, claims, owner, new_id),
             [*first.alone, *lock.keys({})],
             first.shared,
-            look.fingerprint,
+            *look.seen,
             *look.arguments,
         ),
     )

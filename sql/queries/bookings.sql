@@ -18,16 +18,16 @@ FROM circumstances_of_booking(
 
 -- name: look_before_booking :one
 -- The same without any lock, with whether the time is free that each of these subjects would give,
--- and the version of the rules by which that is decided; and a fingerprint of all of it. $16 is the
--- length of the longest claim.
+-- and the versions of what it rests on: the rules by which that is decided, the organization's row
+-- and the customer's. $16 is the length of the longest claim.
 -- params: organization_id uuid, mutation text, caller text, key text, subject text, email text, phone text, guest_origin bytea, open_at timestamptz, day date, customer_id uuid, service_id uuid, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer
-SELECT {{before_booking_columns}}, rules_version, is_free, hashtextextended(found::text, 0) AS fingerprint
+SELECT {{before_booking_columns}}, rules_version, is_free, organization_version, customer_version
 FROM circumstances_of_booking(
     organization_id => $1, alone => '{}', shared => '{}', for_mutation => $2, of_caller => $3, given_key => $4,
     given_subject => $5, given_email => $6, given_phone => $7, from_origin => $8, open_at => $9, on_day => $10,
     named_customer => $11, for_service => $12, subject_ids => $13, claimed_froms => $14, claimed_untils => $15,
     longest_minutes => $16
-) AS found;
+);
 
 -- name: before_move :one
 -- What a move needs under the lock of its key: the result of the key; the appointment's customer,

@@ -32,7 +32,7 @@ from app.core.viewer import Viewer
 from app.core.zones import instant_of
 from app.process.wiring import open_resources
 from app.standins.embedded import postgres_program
-from app.store.sql import Record, catalogue
+from app.store.sql import Record
 from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import (
     BookingForm,
@@ -186,10 +186,6 @@ async def script(
     assert isinstance(answer, Booked), answer
     appointment = answer.appointment
     minute = int(start.timestamp()) // 60
-    (look, _), (_, written) = statements
-    # What is seen is compared with what is written last: its place among the parameters at the end.
-    parameters = [each.name for each in catalogue()["take_as_seen"].params]
-    fingerprint = written[parameters.index("seen") - len(parameters)]
     values = _Values(
         minute=minute,
         changing={
@@ -201,7 +197,6 @@ async def script(
             minute: ":minute::integer",
             "recorded@example.com": "'guest-' || :number || '@example.com'",
             "recorded": "'key-' || :number",
-            fingerprint: ":seen_fingerprint::bigint",
         },
         constants={"nothing": "-", "organization": str(world.organization_id)},
     )
@@ -221,7 +216,7 @@ async def script(
                 lambda found, places=places: places[int(found[1]) - 1],  # type: ignore[misc]
                 text,
             )
-            + (" \\gset seen_" if sql == look else ";")
+            + ";"
         )
     await connection.close()
     return Script(

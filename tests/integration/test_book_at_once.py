@@ -30,10 +30,12 @@ from app.usecases.booking import (
     book_appointment,
     book_at_once,
     cancel_appointment,
+    limit_guests,
     reschedule_appointment,
 )
 from app.usecases.booking.answer import Written
 from app.usecases.booking.book_at_once import Way
+from app.usecases.booking.limit_guests import ORIGIN_BYTES
 from app.usecases.resources import Resources
 from tests.builders import (
     BOOK,
@@ -63,6 +65,8 @@ UPDATE_SERVICE: Final = (
     "mutation ($input: UpdateServiceInput!) { answer: updateService(input: $input) { __typename } }"
 )
 SET_HOURS: Final = "mutation ($input: SetWeeklyHoursInput!) { answer: setWeeklyHours(input: $input) { __typename } }"
+UPDATE_CUSTOMER: Final = "mutation ($input: UpdateCustomerInput!) { answer: updateCustomer(input: $input) { __typename } }"
+UPDATE_ORGANIZATION: Final = "mutation ($input: UpdateOrganizationInput!) { answer: updateOrganization(input: $input) { __typename } }"
 SET_EXCEPTION: Final = (
     "mutation ($input: SetExceptionInput!) { answer: setException(input: $input) { __typename } }"
 )
@@ -195,7 +199,9 @@ async def test_nothing_is_booked_by_what_has_changed(
     answer, went = await way_of(book(api, provider, NINE, serviceId=service["id"]))
     assert answer["__typename"] in {"SlotUnavailableError", "NotFoundError"}, answer
     assert Way.SHORT not in went
-    assert not looked or went == [Way.CHANGED]
+    # The constraint refuses what another booking takes.
+    overtaken = Way.TAKEN if change is booked_by_others else Way.CHANGED
+    assert not looked or went == [overtaken]
 
 
 OLD_OFFERS: Final = {"an archived service", "a service that others offer"}
@@ -293,6 +299,72 @@ async def test_an_appointment_that_is_locked_is_waited_for_the_long_way(
     answer, went = await doing
     assert "Error" not in answer["__typename"]
     assert went == [Way.LOCKED]
+
+
+GUEST: Final = {"name": "Ann", "email": "ann@example.com"}
+KIM: Final = {"name": "Kim", "email": "kim@example.com"}
+
+
+def renamed(api: Api, _: Json, kim: str) -> Awaitable[Json]:
+    return api.ask(UPDATE_CUSTOMER, caller=api.admin, input={"id": kim, "name": "Kimberly"})
+
+
+def erased(api: Api, _: Json, kim: str) -> Awaitable[Json]:
+    return api.ask(ERASE, caller=api.admin, input={"id": kim})
+
+
+def reminded(api: Api, *_: object) -> Awaitable[Json]:
+    return api.ask(UPDATE_ORGANIZATION, caller=api.admin, input={"reminderMinutesBefore": [45]})
+
+
+def booked_by_kim(api: Api, other: Json, _: str) -> Awaitable[Json]:
+    return book(api, other, ELEVEN, caller=api.customer("kim"), customer=KIM)
+
+
+def booked_by_a_guest(api: Api, other: Json, _: str) -> Awaitable[Json]:
+    return book(api, other, ELEVEN, customer={"name": "Bob", "email": "bob@example.com"})
+
+
+def key_used(api: Api, other: Json, _: str) -> Awaitable[Json]:
+    return book(api, other, ELEVEN, customer=GUEST, idempotencyKey="once")
+
+
+@pytest.mark.parametrize(
+    ("change", "is_known"),
+    [
+        (renamed, True),
+        (erased, True),
+        (booked_by_kim, True),
+        (booked_by_a_guest, False),
+        (reminded, False),
+        (key_used, False),
+    ],
+)
+async def test_the_long_way_decides_where_anything_has_changed_since_the_look(
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Api, Json, str], Awaitable[Json]],
+    *,
+    is_known: bool,
+) -> None:
+    """The customer's record, what counts against limits, the settings, or the key: here the time
+    stays free, and no constraint would object.
+    """
+    monkeypatch.setattr(limit_guests, "counted_origin", lambda *_: b"n" * ORIGIN_BYTES)
+    provider, other = await a_provider(api), await a_provider(api)
+    caller, customer = (api.customer("kim"), KIM) if is_known else (api.anonymous, GUEST)
+    before = await book(api, provider, TEN, caller=caller, customer=customer)
+    appointment = made(before, "BookingConfirmation")["appointment"]
+
+    before_writing(
+        monkeypatch, partial(change, api, other, (appointment["customer"] or {}).get("id", ""))
+    )
+    _, went = await way_of(
+        book(api, provider, NINE, caller=caller, customer=customer, idempotencyKey="once")
+    )
+    assert went == [Way.CHANGED]
+    _, went = await way_of(book(api, provider, "2026-01-12T12:00Z", customer=GUEST))
+    assert went == [Way.SHORT]
 
 
 async def test_a_lock_that_is_taken_is_waited_for_the_long_way(api: Api) -> None:

@@ -1,9 +1,9 @@
 """Book at once: the short way of a booking that nobody contests, in two round trips.
 
-    look      without locks: all that the booking rests on, and a fingerprint of it
+    look      without locks: all that the booking rests on, with versions of it
     decide    by the calendar that this process read before, and the version of its rules
     write     one statement, a transaction of its own: take the locks of the long way without
-              waiting, look again, compare the fingerprints, and write
+              waiting, compare the versions, and write
 
 The decision and the writes are those of the long way. Nothing is refused here: where anything
 speaks against the booking, a lock is taken, or the second look differs, nothing was written, and
