@@ -21,6 +21,7 @@ from app.api.edge.health import health_routes
 from app.api.edge.identify import caller_of, viewer_of
 from app.api.edge.kept_answers import KeptAnswers
 from app.api.edge.proxies import TrustedProxies
+from app.api.edge.straight import Straight
 from app.api.edge.throttle import Throttle
 from app.api.edge.watching import watch_with
 from app.api.graph.schema import build_schema
@@ -73,6 +74,9 @@ CORS_HEADERS: Final = (
     "X-Apollo-Operation-Name",
 )
 """What pages of other origins may send: ours, and what usual GraphQL clients and tracers add."""
+
+GRAPHQL: Final = ("/graphql", "/graphql/")
+"""The paths of the endpoint."""
 
 
 def create_app(
@@ -179,8 +183,7 @@ def create_app(
     mailbox = mailbox_routes(Path(settings.mailbox)) if settings.mailbox else []
     application = Starlette(
         routes=[
-            *endpoint.routes("/graphql"),
-            *endpoint.routes("/graphql/"),
+            *(route for path in GRAPHQL for route in endpoint.routes(path)),
             *health_routes(
                 resources_of, is_leaving=lambda: leaving is not None and leaving.has_begun
             ),
@@ -200,6 +203,7 @@ def create_app(
             headers,
             *proxies,
             *([cors] if settings.cors_origins else []),
+            Middleware(Straight, endpoint=endpoint.http, paths=GRAPHQL),
             Middleware(Compression),
             Middleware(Disconnects),
         ],

@@ -24,7 +24,7 @@ from tests.benchmarks.versions import Comparison, Version
 
 WEEKS = 1_000
 """Provider-weeks that are asked for, the most popular half as often again as the next."""
-ROUNDS = 9
+ROUNDS = 5
 SECONDS = 2.0
 
 AT_ONCE = 10

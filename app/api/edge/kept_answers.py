@@ -67,10 +67,10 @@ class KeptAnswers:
         self._resources = resources
 
     def find(self, said: bytes, viewer: Viewer, info: RequestInfo) -> KnownAnswer | None:
-        """The answer to the same bytes for the same viewer, if it was given in this minute."""
+        """The answer to the same bytes for the same viewer."""
         key = _Key(said, _RIGHTS(viewer), info.language)
         kept: Kept[_Answer] | None = self._listings.peek(key)
-        if kept is None or not self._is_of_now(kept):
+        if kept is None:
             return None
         answer = kept.listing
         return KnownAnswer(
@@ -81,12 +81,6 @@ class KeptAnswers:
     def _listings(self) -> Listings[Any]:
         return self._resources().accelerator.listings
 
-    def _is_of_now(self, kept: Kept[_Answer]) -> bool:
-        return (
-            kept.circumstances == circumstances_of(self._resources().clock())
-            and monotonic() < kept.until
-        )
-
     async def _confirm(
         self,
         key: _Key,
@@ -95,7 +89,11 @@ class KeptAnswers:
     ) -> Body | None:
         answer = kept.listing
         shared = self._resources().accelerator.shared
-        if not await shared.still_count(answer.stamps) or not self._is_of_now(kept):
+        if (
+            not await shared.still_count(answer.stamps)
+            or kept.circumstances != circumstances_of(self._resources().clock())
+            or monotonic() >= kept.until
+        ):
             return None
         if not takes_gzip:
             return answer.body

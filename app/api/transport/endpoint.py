@@ -8,6 +8,7 @@ from typing import Any, Generic
 
 import strawberry
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
 
 from app.api.execution.limits import Limits
 from app.api.execution.operations import Operations
@@ -85,6 +86,11 @@ class GraphQLEndpoint(Generic[V]):
         )
         self._http = HttpTransport(service=service, ide=ide)
         self._sockets = SocketTransport(service=service, places=Places(limits.sockets_per_address))
+
+    @property
+    def http(self) -> ASGIApp:
+        """The part that answers over HTTP."""
+        return self._http
 
     def routes(self, path: str = "/graphql") -> list[BaseRoute]:
         """To be mounted as they are: `Mount` would refuse the socket."""

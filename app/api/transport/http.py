@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.execution.operations import Operation, OperationRefused
-from app.api.transport.bodies import Body, takes_gzip
+from app.api.transport.bodies import Body, compressed, takes_gzip
 from app.api.transport.negotiation import (
     EVENT_STREAM,
     JSON,
@@ -125,15 +125,18 @@ class HttpTransport(Generic[V]):
                     f"Answers are {JSON}, {RESPONSE_JSON} or {EVENT_STREAM}.",
                 )
             said = await self._body(headers, receive)
-            request = read_request(_json_in(said))
             credentials = credentials_in_headers(headers, info.address)
-            viewer = await self.service.identify(credentials)
+            try:
+                viewer = await self.service.identify(credentials)
+            except Exception:
+                _request_in(said)  # What is wrong with the request is said first.
+                raise
             if media == EVENT_STREAM:
-                stream = await self._stream(request, credentials, viewer, info)
+                stream = await self._stream(_request_in(said), credentials, viewer, info)
                 with stream.place():
                     await self.streams.serve(stream, receive, send)
             else:
-                await self._run(said, request, viewer, info, answer)
+                await self._run(said, viewer, info, answer)
         except _Gone:
             return
         except _Rejected as rejected:
@@ -146,11 +149,9 @@ class HttpTransport(Generic[V]):
             errors = self.service.refusal(exception, info)
             await answer.refuse(_status_of(errors, HTTPStatus.BAD_REQUEST), errors)
 
-    async def _run(
-        self, said: bytes, request: GraphQLRequest, viewer: V, info: RequestInfo, answer: _Answer
-    ) -> None:
+    async def _run(self, said: bytes, viewer: V, info: RequestInfo, answer: _Answer) -> None:
         try:
-            body = await self.service.body(said, request, viewer, info)
+            body = await self.service.body(said, _request_in, viewer, info)
         except OperationRefused as refused:
             # The older media type answers 200 to every well-formed request, so that its clients
             # read the body.
@@ -223,14 +224,15 @@ class HttpTransport(Generic[V]):
         return b"".join(chunks)
 
 
-def _json_in(body: bytes) -> object:
-    """Raises _Rejected where there is none."""
+def _request_in(body: bytes) -> GraphQLRequest:
+    """Raises _Rejected where it is no JSON, and Failure where it is no request."""
     try:
-        return orjson.loads(body)
+        read = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise _Rejected(
             HTTPStatus.BAD_REQUEST, f"The body is not JSON in UTF-8: {error.msg}."
         ) from None
+    return read_request(read)
 
 
 def _status_of(errors: list[Payload], otherwise: HTTPStatus) -> HTTPStatus:
@@ -256,7 +258,9 @@ class _Answer:
     async def send_body(
         self, status: HTTPStatus, body: Body, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Compressed only where it is kept so: the rest is left to `Compression`."""
+        """Compressed, if it is large and the client takes it so."""
+        if self.info.takes_gzip:
+            body = await compressed(body)
         sent = body.plain
         fields = [
             (b"content-type", b"%b; charset=utf-8" % self.media.encode()),

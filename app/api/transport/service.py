@@ -117,17 +117,17 @@ class Service(Generic[V]):
         return payload
 
     async def body(
-        self, said: bytes, request: GraphQLRequest, viewer: V, info: RequestInfo
+        self, said: bytes, read: Callable[[bytes], GraphQLRequest], viewer: V, info: RequestInfo
     ) -> Body | Payload:
         """The answer to a query or mutation, whose request was sent in these bytes, as it is sent;
-        a payload where there are errors. Raises OperationRefused where it can't run, and Failure
-        where the watch says no.
+        a payload where there are errors. Raises what `read` raises, OperationRefused where it can't
+        run, and Failure where the watch says no.
 
         A known answer is charged and counted like any other; nothing else is done for it.
         """
         known = None if self.find_known is None else self.find_known(said, viewer, info)
         if known is None:
-            operation = await self._prepare(request, viewer)
+            operation = await self._prepare(read(said), viewer)
             with self._watched(operation.fields, info) as answered:
                 payload, context = await self._answer(operation, viewer, info)
                 answered(payload)
@@ -137,7 +137,7 @@ class Service(Generic[V]):
                 body = await known.confirm()
                 if body is not None:
                     return body
-                operation = await self._prepare(request, viewer, is_charged=True)
+                operation = await self._prepare(read(said), viewer, is_charged=True)
                 payload, context = await self._answer(operation, viewer, info)
                 answered(payload)
         if "errors" in payload:
