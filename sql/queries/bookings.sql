@@ -106,14 +106,23 @@ JOIN customer ON customer.organization_id = $1 AND customer.id = found.customer_
 JOIN organization ON organization.id = $1
 CROSS JOIN LATERAL (
     SELECT array_agg(claim.subject_id ORDER BY claim.subject_id, claim.unit) AS claimed_ids,
-        array_agg(coalesce(provider.time_zone, resource.time_zone) ORDER BY claim.subject_id, claim.unit) AS time_zones,
+        array_agg(
+            coalesce((
+                SELECT provider.time_zone
+                FROM provider
+                WHERE provider.organization_id = $1 AND provider.id = claim.subject_id
+            ), (
+                SELECT resource.time_zone
+                FROM resource
+                WHERE resource.organization_id = $1 AND resource.id = claim.subject_id
+            ))
+            ORDER BY claim.subject_id, claim.unit
+        ) AS time_zones,
         array_agg(
             ARRAY[claim.claimed_from, claim.claimed_until, claim.visit_from, claim.visit_until, claim.unit]
             ORDER BY claim.subject_id, claim.unit
         ) AS claims
     FROM claim
-    LEFT JOIN provider ON provider.organization_id = $1 AND provider.id = claim.subject_id
-    LEFT JOIN resource ON resource.organization_id = $1 AND resource.id = claim.subject_id
     WHERE claim.organization_id = $1 AND claim.appointment_id = $2 AND claim.active
 ) AS own;
 
