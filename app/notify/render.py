@@ -2,19 +2,29 @@
 some that work.
 
 Two steps, so that nothing is escaped twice or never: a phrasebook (`templates/<language>.j2`) makes
-plain sentences, then a layout (`templates/email.html.j2`, which escapes, or `email.txt.j2`) sets
+plain sentences, then a page (`templates/email.html.j2`, which escapes, or `email.txt.j2`) sets
 them. The phrasebook never sees HTML.
+
+Running these templates takes ten times as long as everything else that a message is made of. But
+all they do with a word is to place it, or to ask whether there is one. So they run once for each
+combination of words that there are, with a mark in the place of each word; the result is a layout,
+which is filled for each message. Templates of organizations may do more with words, and run for
+each message.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from sys import getsizeof
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from markupsafe import escape
 
 from app.core.addresses import phone_text
 from app.core.message_rules import REMINDERS
@@ -34,6 +44,7 @@ from app.notify.message import (
 )
 from app.notify.overrides import OwnWords
 from app.notify.wording import Speech
+from app.weighted_cache import remembered
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SMS_NAME_CHARACTERS: Final = (
@@ -118,30 +129,22 @@ def render_email(
     speech = wording.negotiate(facts.locale)
     facts = _cleaned(facts)
     words = _words(facts, kind, recipient, speech)
-    phrases = _phrases(words, kind, speech)
-    rows = _rows(words, phrases)
-    setting = {**words, "phrase": phrases, "rows": rows}
+    layout = _layout(Channel.EMAIL, Shape.of(words, kind))
     parts = {
-        "subject": plain.one_line(phrases.subject),
-        "text": _templates()["email.txt.j2"].render(setting).strip() + "\n",
-        "html": _templates()["email.html.j2"].render(setting),
+        "subject": plain.one_line(layout["subject"].filled(words)),
+        "text": layout["text"].filled(words),
+        "html": layout["html"].filled(words, escapes=True),
     }
     parts, problem = _overridden(parts, words, own)
-    is_session = facts.session is not None
-    # The event of a session says nothing of the one booking that a message is about.
-    shown = _rows_of_session(words, phrases) if is_session else rows
-    described = [f"{label}{phrases.colon} {value}" for label, value in shown]
-    if words["manage_link"]:
-        # A calendar is read long after it was sent, so it promises nothing.
-        described.append(f"{phrases.view}{phrases.colon} {words['manage_link']}")
     part, method = b"", CalendarMethod.REQUEST
     if kind is not MessageKind.READDRESSED:
+        event = "event" if facts.session is None else "session"
         part, method = ics.calendar_part(
             facts,
             kind,
             recipient,
-            summary=phrases.what_session if is_session else phrases.what,
-            description="\n".join(described),
+            summary=layout[event].filled(words),
+            description=layout[f"{event}_details"].filled(words),
         )
     return RenderedEmail(
         language=speech.language,
@@ -162,10 +165,7 @@ def render_sms(
 ) -> RenderedSms:
     speech = wording.negotiate(facts.locale)
     words = _words(_shortened(_cleaned(facts)), kind, recipient, speech)
-    phrases = _phrases(words, kind, speech)
-    said = f"{words['organization']}: {phrases.sms}"
-    if words["manage_link"] and kind in _SMS_WITH_LINK:
-        said = f"{said} {phrases.manage}{phrases.colon} {words['manage_link']}"
+    said = _layout(Channel.SMS, Shape.of(words, kind))["sms"].filled(words)
     parts, problem = _overridden({"sms": said}, words, own)
     text = gsm.fold(parts["sms"].strip())
     return RenderedSms(
@@ -184,15 +184,15 @@ def _overridden(
 
 def _cleaned(facts: MessageFacts) -> MessageFacts:
     """The facts with names on one line each, so that none can fake a line of its own, and with what
-    a customer's side typed free of links.
+    a customer's side typed free of links. A comma after a name would meet that of the greeting.
     """
     reason = facts.cancellation_reason and plain.paragraphs(facts.cancellation_reason)
     return replace(
         facts,
         organization_name=plain.one_line(facts.organization_name),
-        provider_name=plain.one_line(facts.provider_name),
+        provider_name=plain.one_line(facts.provider_name).strip(" ,"),
         service_name=_line(facts.service_name),
-        contact_name=_contact_name(facts.contact_name),
+        contact_name=_contact_name(facts.contact_name).strip(" ,"),
         contact_email=_line(facts.contact_email),
         contact_phone=_line(facts.contact_phone),
         notes=plain.without_links(plain.paragraphs(facts.notes)) if facts.notes else None,
@@ -327,8 +327,114 @@ def _phone(facts: MessageFacts) -> str | None:
     return None if facts.practice.phone is None else phone_text(facts.practice.phone)
 
 
-def _phrases(words: overrides.Words, kind: MessageKind, speech: Speech) -> _Phrases:
-    book = vars(_templates()[f"{speech.language}.j2"].make_module(dict(words)))
+# ---------------------------------------------------------------- layouts
+
+_MARKS: Final = {name: f"\ue000{name}\ue001" for name in overrides.WORDS - {"kind", "language"}}
+"""What stands in the place of each word in a layout, in characters that no template of ours has."""
+
+_MARK: Final = re.compile("\ue000([a-z_]+)\ue001")
+_NAMES: Final = tuple(sorted(overrides.WORDS))
+_FLAGS: Final = frozenset({
+    "cancelled", "handed_over", "keeps_start", "may_cancel", "may_move", "resized", "seats_only",
+    "session", "to_provider",
+})  # fmt: skip
+
+
+class Shape(NamedTuple):
+    """Which words a message has, by `_NAMES`. The templates ask no more of them."""
+
+    kind: MessageKind
+    language: str
+    there_are: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, words: overrides.Words, kind: MessageKind) -> Shape:
+        return cls(kind, str(words["language"]), tuple(map(bool, map(words.__getitem__, _NAMES))))
+
+    def words(self) -> dict[str, str | bool | None]:
+        """With a mark in the place of each that is a text."""
+        marked: dict[str, str | bool | None] = {
+            name: is_there if name in _FLAGS else _MARKS[name] if is_there else ""
+            for name, is_there in zip(_NAMES, self.there_are, strict=True)
+            if name in _MARKS
+        }
+        return marked | {"kind": self.kind.value, "language": self.language}
+
+
+class _Layout:
+    """A text with places for words."""
+
+    __slots__ = ("_names", "_pieces")
+
+    def __init__(self, marked: str) -> None:
+        pieces = _MARK.split(marked)
+        self._pieces = pieces
+        self._names = tuple(enumerate(pieces))[1::2]
+
+    def filled(self, words: overrides.Words, *, escapes: bool = False) -> str:
+        """The text with these words, as HTML shows them where it `escapes`."""
+        pieces = self._pieces.copy()
+        for at, name in self._names:
+            word = str(words[name])
+            pieces[at] = escape(word) if escapes else word
+        return "".join(pieces)
+
+    @property
+    def bytes(self) -> int:
+        pieces = self._pieces
+        return getsizeof(pieces) + sum(map(getsizeof, pieces)) + len(self._names) * _PLACE_BYTES
+
+
+_PLACE_BYTES: Final = 100
+
+
+@remembered(
+    "layouts",
+    most_bytes=8 * 1024 * 1024,
+    weigh=lambda arguments, made: (
+        getsizeof(arguments[1].there_are) + sum(each.bytes for each in made.values())
+    ),
+)
+def _layout(channel: Channel, shape: Shape) -> Mapping[str, _Layout]:
+    """The parts of a message of this shape: `sms`; or `subject`, `text` and `html` of an e-mail,
+    and the names and details of the `event` in it, and of the `session` in its place.
+    """
+    said = _said_with(channel, shape.words())
+    return {part: _Layout(marked) for part, marked in said.items()}
+
+
+def _said_with(channel: Channel, words: overrides.Words) -> dict[str, str]:
+    """What the templates make of these words, or of marks for them."""
+    phrases = _phrases(words)
+    link = words["manage_link"]
+    if channel is Channel.SMS:
+        said = f"{words['organization']}: {phrases.sms}"
+        if link and words["kind"] in _SMS_WITH_LINK:
+            said = f"{said} {phrases.manage}{phrases.colon} {link}"
+        return {"sms": said}
+    rows = _rows(words, phrases)
+    setting = {**words, "phrase": phrases, "rows": rows}
+    # A calendar is read long after it was sent, so it promises nothing.
+    view = [(phrases.view, str(link))] if link else []
+    return {
+        "subject": phrases.subject,
+        "text": _templates()["email.txt.j2"].render(setting).strip() + "\n",
+        "html": _templates()["email.html.j2"].render(setting),
+        "event": phrases.what,
+        "event_details": _details([*rows, *view], phrases),
+        "session": phrases.what_session,
+        # It says nothing of the one booking that a message is about.
+        "session_details": _details([*_rows_of_session(words, phrases), *view], phrases),
+    }
+
+
+def _details(rows: Sequence[tuple[str, str]], phrases: _Phrases) -> str:
+    return "\n".join(f"{label}{phrases.colon} {value}" for label, value in rows)
+
+
+def _phrases(words: overrides.Words) -> _Phrases:
+    book = vars(_templates()[f"{words['language']}.j2"].make_module(dict(words)))
+    kind = MessageKind(str(words["kind"]))
     kind_name = "reminder" if kind in REMINDERS else kind.value.lower()
     return _Phrases(
         subject=book[f"{kind_name}_subject"](),

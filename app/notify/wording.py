@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from sys import getsizeof
 from zoneinfo import ZoneInfo
@@ -147,14 +147,14 @@ def when(
             f"{hours_end} ({offset(end, speech)})",
         )
     return When(
-        date=_said("date", datetime(start.year, start.month, start.day), speech),  # noqa: DTZ001  a date
+        date=_said("date", start.date(), speech),
         date_brief=_date_brief(start, now=now.astimezone(zone), speech=speech),
         time=time,
         end_time=end_time,
         hours=f"{hours_start} – {hours_end}",
         zone=zone_name(start, zone, speech)
         if start.utcoffset() == end.utcoffset()
-        else _city(zone, speech) or "",
+        else _city(zone, speech),
         brief=moment(starts_at, now=now, zone=zone, speech=speech),
     )
 
@@ -176,11 +176,9 @@ def zone_name(local: datetime, zone: ZoneInfo, speech: Speech) -> str:
     return f"{city}, {offset(local, speech)}" if city else offset(local, speech)
 
 
-def _city(zone: ZoneInfo, speech: Speech) -> str | None:
-    key = get_global("zone_aliases").get(zone.key, zone.key)
-    if "/" not in key or key.startswith("Etc/"):
-        return None
-    return _spaces(get_timezone_location(key, locale=speech.formats, return_city=True))
+def _city(zone: ZoneInfo, speech: Speech) -> str:
+    """Empty where the zone is no place."""
+    return _said("city", zone.key, speech)
 
 
 def offset(local: datetime, speech: Speech) -> str:
@@ -205,15 +203,17 @@ def remaining(duration: timedelta, speech: Speech) -> str | None:
         return None
     step = 1 if duration < _EXACT_BELOW else _COARSE_MINUTES
     minutes = max(1, step * round(duration / timedelta(minutes=step)))
+    return _said("remaining", minutes, speech)
+
+
+def _minutes_in_words(minutes: int, formats: Locale) -> str:
     if minutes < _HOURS_BELOW_MINUTES:
         parts = [(minutes // 60, "duration-hour"), (minutes % 60, "duration-minute")]
     else:
         days, hours = divmod(round(minutes / 60), 24)
         parts = [(days, "duration-day"), (hours, "duration-hour")]
-    said = [
-        format_unit(count, unit, "long", locale=speech.formats) for count, unit in parts if count
-    ]
-    return _spaces(format_list(said, "standard", locale=speech.formats))
+    said = [format_unit(count, unit, "long", locale=formats) for count, unit in parts if count]
+    return str(format_list(said, "standard", locale=formats))
 
 
 def money(amount: Money, speech: Speech) -> str:
@@ -232,27 +232,40 @@ def money(amount: Money, speech: Speech) -> str:
 
 
 def _time(local: datetime, speech: Speech) -> str:
-    return _said("time", local.replace(tzinfo=None, fold=0), speech)
+    # Without its zone: the formatter has nothing to convert.
+    return _said("time", time(local.hour, local.minute), speech)
 
 
 def _date_brief(local: datetime, *, now: datetime, speech: Speech) -> str:
     skeleton = "MMMEd" if local.year == now.year else "yMMMEd"
-    return _said(skeleton, datetime(local.year, local.month, local.day), speech)  # noqa: DTZ001  a date
+    return _said(skeleton, local.date(), speech)
 
 
 @remembered(
     "times in words", most_bytes=1024 * 1024, weigh=lambda _arguments, said: _SAID_BYTES + len(said)
 )
-def _said(form: str, reading: datetime, speech: Speech) -> str:
-    """The reading of a clock as a `time`, a `date` in full, or by a skeleton of CLDR's. Hundreds
-    of reminders in a minute say the same, and saying it takes a quarter of a millisecond.
+def _said(form: str, what: date | time | int | str, speech: Speech) -> str:
+    """A time of day as `time`; a date in full as `date`, or by a skeleton of CLDR's; minutes as
+    `remaining`; a zone's `city` by its key. Hundreds of reminders in a minute say the same, and
+    saying it takes a quarter of a millisecond.
     """
-    if form == "time":
-        # Without its zone: the formatter has nothing left to convert.
-        return _spaces(format_time(reading.time(), "short", locale=speech.formats))
-    if form == "date":
-        return _spaces(format_date(reading.date(), "full", locale=speech.formats))
-    return _spaces(format_skeleton(form, reading, locale=speech.formats))
+    return _spaces(_by_cldr(form, what, speech.formats))
+
+
+def _by_cldr(form: str, what: date | time | int | str, formats: Locale) -> str:
+    match what:
+        case time():
+            return format_time(what, "short", locale=formats)
+        case date():
+            if form == "date":
+                return format_date(what, "full", locale=formats)
+            return format_skeleton(form, what, locale=formats)
+        case int():
+            return _minutes_in_words(what, formats)
+        case str():
+            key = get_global("zone_aliases").get(what, what)
+            is_place = "/" in key and not key.startswith("Etc/")
+            return get_timezone_location(key, locale=formats, return_city=True) if is_place else ""
 
 
 def _spaces(text: str) -> str:

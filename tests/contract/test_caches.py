@@ -12,7 +12,7 @@ import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -49,7 +49,8 @@ from app.free_times.listings import Listings
 from app.free_times.local import LocalDays
 from app.free_times.shared import SeenStamps, Stamp
 from app.identity.revocations import Revocations
-from app.notify import overrides, wording
+from app.notify import overrides, render, wording
+from app.notify.message import Channel, MessageKind
 from app.redis_client import Breaker
 from app.store import sql
 from app.usecases.listing import list_availability
@@ -300,6 +301,12 @@ def _write(cache: WeightedCache[Any, Any], number: int) -> None:
     cache.put(number, texts)
 
 
+def _shape(number: int) -> render.Shape:
+    """The words of a reminder, of which there are some."""
+    there_are = tuple(bool(number >> at & 1) for at in range(len(overrides.WORDS)))
+    return render.Shape(MessageKind.DAY_BEFORE, "en", there_are)
+
+
 FILLINGS: Final[dict[str, Filling]] = {
     "accepted languages": Filling(put=lambda _owner, number: language_of(f"it-{number}, de")),
     "accepted types": Filling(
@@ -359,6 +366,9 @@ FILLINGS: Final[dict[str, Filling]] = {
         put=lambda _owner, _number: read_global_id(global_id("Appointment", uuid4()))
     ),
     "languages": Filling(put=lambda _owner, number: wording.negotiate(f"de-x{number:07}")),
+    "layouts": Filling(
+        put=lambda _owner, number: render._layout(Channel.EMAIL, _shape(number)), samples=100
+    ),
     "listings": Filling(make=Listings, put=_put_listing),
     "whole answers": Filling(make=Listings, put=_put_whole_answer, cache="listings"),
     "local days": Filling(
@@ -395,7 +405,7 @@ FILLINGS: Final[dict[str, Filling]] = {
     ),
     "times in words": Filling(
         put=lambda _owner, number: wording._said(
-            "yMMMEd", datetime.fromordinal(730_000 + number), wording.negotiate("en")
+            "yMMMEd", date.fromordinal(730_000 + number), wording.negotiate("en")
         ),
         put_heavy=lambda cache, number: cache.put(("time", number, None), "x" * 2_000),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
@@ -381,6 +381,29 @@ def test_any_name_can_be_written(name: str) -> None:
         render.render_sms(facts, MessageKind.BOOKED, PROVIDER).text,
     ):
         text.encode()
+
+
+@given(
+    st.sampled_from(EVERY),
+    st.sampled_from([some_facts, full_facts]),
+    st.text(st.sampled_from("aé ,.<&\n\ue000\ue001{}"), max_size=8),
+    st.sampled_from(["", "\ue000contact\ue001", ", "]),
+)
+def test_a_layout_says_what_the_templates_say(
+    which: tuple[MessageKind, Recipient, str | None],
+    make: Callable[..., MessageFacts],
+    name: str,
+    other: str,
+) -> None:
+    """Whichever words there are, and whatever is in them."""
+    kind, recipient, locale = which
+    facts = make(locale=locale, contact_name=name, provider_name=name + other, service_name=other)
+    words = render._words(render._cleaned(facts), kind, recipient, wording.negotiate(facts.locale))
+    for channel in Channel:
+        said = render._said_with(channel, words)
+        layout = render._layout(channel, render.Shape.of(words, kind))
+        filled = {part: layout[part].filled(words, escapes=part == "html") for part in layout}
+        assert filled == said
 
 
 def test_links_are_ours_alone_and_nothing_is_fetched() -> None:
