@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 import ssl
 from binascii import b2a_qp
@@ -37,6 +38,7 @@ from app.notify.outcome import (
     TemporaryFailure,
     Unknown,
 )
+from app.notify.smtp_session import COMPLETED, Refused, Session
 
 # How long an idle connection may be trusted without asking; servers commonly close after 60 s to 5
 # min.
@@ -44,11 +46,13 @@ _TRUSTED_IDLE_SECONDS: Final = 10.0
 _QUIT_SECONDS: Final = 2.0
 # "Service not available" (RFC 5321) and "concurrent connections limit exceeded" (Microsoft 365)
 _TOO_MANY: Final = frozenset({421, 432})
+_CLOSING: Final = 421
 _FEWER_SECONDS: Final = 60.0
 _PERMANENT: Final = range(500, 600)
 # "Authentication required" (RFC 4954) and its kin speak of our settings, whatever command they
 # answer.
 _OUR_SETTINGS: Final = frozenset({530, 534, 535, 538})
+_LONGEST_LINE: Final = 76  # of a header that has encoded words (RFC 2047), so of every one here
 _ENHANCED: Final = re.compile(r"\b[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
 # Postfix, Exim, Haraka
 _QUEUED: Final = re.compile(r"\bqueued(?: mail)? as ([A-Za-z0-9._-]{1,64})\b", re.IGNORECASE)
@@ -153,7 +157,10 @@ def _written_mailbox(address: Address) -> str:
 
 
 def _words(text: str, *, first_line: int) -> str:
-    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
+    is_plain = text.isascii() and "=?" not in text
+    if is_plain and first_line + len(": ") + len(text) <= _LONGEST_LINE:
+        return text
+    charset = "us-ascii" if is_plain else "utf-8"
     return Header(text, charset, header_name="x" * first_line).encode(linesep="\r\n")
 
 
@@ -257,7 +264,7 @@ def _link(url: str) -> str | None:
 
 @dataclass(slots=True, kw_only=True)
 class _Connection:
-    client: aiosmtplib.SMTP
+    session: Session
     used: bool = False
     idle_since: float = 0.0
 
@@ -269,6 +276,9 @@ class _Progress:
     """
 
     is_handing_over: bool = False
+
+    def hand_over(self) -> None:
+        self.is_handing_over = True
 
     def failed(self, detail: str) -> TemporaryFailure | Unknown:
         return Unknown(detail=detail) if self.is_handing_over else TemporaryFailure(detail=detail)
@@ -333,51 +343,55 @@ class SmtpSender:
         """Say goodbye on every idle connection."""
         self._closed = True
         while self._idle:
-            connection = self._idle.pop()
-            try:
-                await connection.client.quit(timeout=_QUIT_SECONDS)
-            except (aiosmtplib.SMTPException, OSError):
-                connection.client.close()
+            session = self._idle.pop().session
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                async with asyncio.timeout(_QUIT_SECONDS):
+                    await session.ask("QUIT")
+            session.close()
 
     async def _deliver(self, begin: Begin, progress: _Progress) -> Outcome | None:
         from_address = _mailbox(self._settings.from_address).address
         while True:
             async with self._connection() as connection:
-                client = connection.client
+                session = connection.session
                 letter = await begin()
                 if letter is None:
                     return None
                 message = compose(letter, self._settings.from_address)
                 to_address = _mailbox(letter.to_address).address
                 international = not to_address.isascii() or not from_address.isascii()
-                if international and not client.supports_extension("smtputf8"):
+                if international and not session.writes_internationally:
                     return PermanentFailure(
                         detail="the mail server cannot write to international addresses"
                     )
-                options, encoding = (["SMTPUTF8"], "utf-8") if international else ([], "ascii")
                 reused = connection.used
                 connection.used = True
                 try:
-                    await client.mail(from_address, options=options, encoding=encoding)
-                    await client.rcpt(to_address, encoding=encoding)
-                except (aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPSenderRefused) as gone:
-                    # A kept connection may have been closed, or be full (421), since its last
-                    # letter. Nothing of this one has been said, so a fresh connection may say it.
-                    client.close()
-                    if reused:
+                    refused = await session.announce(
+                        from_address,
+                        to_address,
+                        international=international,
+                        handing_over=progress.hand_over,
+                    )
+                except aiosmtplib.SMTPServerDisconnected:
+                    session.close()
+                    # A kept connection may have been closed since its last letter. Nothing of this
+                    # one has been said, so a fresh connection may say it.
+                    if reused and not progress.is_handing_over:
                         continue
-                    if isinstance(gone, aiosmtplib.SMTPSenderRefused):
-                        return TemporaryFailure(detail=_detail(gone.code, gone.message, "MAIL"))
                     raise
-                except aiosmtplib.SMTPRecipientRefused as refused:
-                    return await self._refused(client, refused, "RCPT")
-                progress.is_handing_over = True
-                try:
-                    response = await client.data(message)
-                except aiosmtplib.SMTPDataError as refused:
-                    return await self._refused(client, refused, "DATA")
-                queued = _QUEUED.search(response.message)
-                return Sent(provider_message_id=queued[1] if queued else None)
+                if refused is None:
+                    progress.hand_over()
+                    reply = await session.hand_over(message)
+                    if reply.code == COMPLETED:
+                        queued = _QUEUED.search(reply.text)
+                        return Sent(provider_message_id=queued[1] if queued else None)
+                    refused = Refused("DATA", reply)
+                elif refused.command == "MAIL":
+                    session.close()
+                    if reused:  # it may be full (421) since its last letter
+                        continue
+                return await self._refused(session, refused)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Connection]:
@@ -390,12 +404,12 @@ class SmtpSender:
             try:
                 yield connection
             except BaseException:
-                connection.client.close()
+                connection.session.close()
                 raise
         finally:
             self._in_use -= 1
-        if self._closed or not connection.client.is_connected:
-            connection.client.close()
+        if self._closed or not connection.session.is_open:
+            connection.session.close()
         else:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
@@ -403,19 +417,21 @@ class SmtpSender:
     async def _live(self) -> _Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.client.is_connected:
+            session = connection.session
+            if not session.is_open:
+                session.close()
                 continue
             if asyncio.get_running_loop().time() - connection.idle_since < _TRUSTED_IDLE_SECONDS:
                 return connection
             try:
-                await connection.client.noop()
-            except (aiosmtplib.SMTPException, OSError):
-                connection.client.close()
+                if (await session.ask("NOOP")).code == COMPLETED:
+                    return connection
+            except aiosmtplib.SMTPServerDisconnected:
+                pass
             except BaseException:
-                connection.client.close()
+                session.close()
                 raise
-            else:
-                return connection
+            session.close()
         return None
 
     async def _another(self) -> _Connection:
@@ -443,22 +459,22 @@ class SmtpSender:
         try:
             if client.is_ehlo_or_helo_needed:
                 await client.ehlo()
+            return _Connection(session=Session(client))
         except BaseException:
             client.close()
             raise
-        return _Connection(client=client)
 
     @staticmethod
-    async def _refused(
-        client: aiosmtplib.SMTP, refused: aiosmtplib.SMTPResponseException, command: str
-    ) -> TemporaryFailure | PermanentFailure:
+    async def _refused(session: Session, refused: Refused) -> TemporaryFailure | PermanentFailure:
         """The outcome of a refusal, the connection made ready for the next letter."""
-        try:
-            await client.rset()
-        except (aiosmtplib.SMTPException, OSError):
-            client.close()
-        detail = _detail(refused.code, refused.message, command)
-        if refused.code in _PERMANENT and refused.code not in _OUR_SETTINGS:
+        code, text = refused.reply
+        if session.is_open and code != _CLOSING:
+            with contextlib.suppress(aiosmtplib.SMTPServerDisconnected):
+                await session.ask("RSET")
+        else:
+            session.close()
+        detail = _detail(code, text, refused.command)
+        if code in _PERMANENT and code not in _OUR_SETTINGS and refused.command != "MAIL":
             return PermanentFailure(detail=detail)
         return TemporaryFailure(detail=detail)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 END_OF_LETTER = b"\r\n.\r\n"
-EXTENSIONS = b"250-mail\r\n250-SIZE 10000000\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+EXTENSIONS = b"250-mail\r\n250-PIPELINING\r\n250-SIZE 10000000\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,10 +168,11 @@ class HangUp(Exception):  # noqa: N818 - no error: a thing a server does
 @dataclass(slots=True, kw_only=True)
 class Scripted:
     """A mail server that misbehaves on purpose. `script(connection, command)` answers, hangs up, or
-    leaves it to us.
+    leaves it to us. One that `pipelines` answers MAIL, RCPT and DATA only when it has all three.
     """
 
     script: Callable[[int, str], str | None]
+    pipelines: bool = False
     port: int = 0
     connections: int = 0
     commands: list[str] = field(default_factory=list)
@@ -184,10 +185,14 @@ class Scripted:
             greeting = self.script(number, "CONNECT")
             await self._say(writer, "220 scripted" if greeting is None else greeting)
             while line := await reader.readline():
-                command = line.split()[0].decode().upper()
-                self.commands.append(command)
-                await self._answer(number, command, reader, writer)
-                if command == "QUIT":
+                said = [line]
+                if self.pipelines and line.startswith(b"MAIL"):
+                    said += [await reader.readline(), await reader.readline()]
+                for each in said:
+                    command = each.split()[0].decode().upper()
+                    self.commands.append(command)
+                    await self._answer(number, command, reader, writer)
+                if self.commands[-1] == "QUIT":
                     break
         except (HangUp, ConnectionError, asyncio.IncompleteReadError):
             pass
@@ -198,6 +203,8 @@ class Scripted:
         self, number: int, command: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         answer = self.script(number, command)
+        if command == "EHLO" and answer is None and self.pipelines:
+            answer = "250-scripted\r\n250 PIPELINING"
         if command == "DATA" and answer is None:
             await self._say(writer, "354 go on")
             self.letters.append(await reader.readuntil(b"\r\n.\r\n"))
@@ -214,8 +221,10 @@ class Scripted:
 
 
 @contextlib.asynccontextmanager
-async def scripted(script: Callable[[int, str], str | None]) -> AsyncIterator[Scripted]:
-    mail = Scripted(script=script)
+async def scripted(
+    script: Callable[[int, str], str | None], *, pipelines: bool = False
+) -> AsyncIterator[Scripted]:
+    mail = Scripted(script=script, pipelines=pipelines)
     server = await asyncio.start_server(mail.serve, "127.0.0.1", 0)
     mail.port = server.sockets[0].getsockname()[1]
     try:

@@ -226,6 +226,84 @@ async def test_a_letter_is_asked_for_again_when_its_connection_is_reopened() -> 
     assert len(mail.letters) == 1
 
 
+# ---------------------------------------------------------------- two round trips
+
+
+async def test_a_server_that_pipelines_gets_the_commands_of_a_letter_together() -> None:
+    """This one answers none of them before it has them all."""
+    async with (
+        scripted(lambda _connection, _command: None, pipelines=True) as mail,
+        a_sender(mail.port, max_connections=1) as sender,
+    ):
+        for _ in range(3):
+            assert isinstance(await sender.send(ready(a_letter())), Sent)
+    assert mail.commands == ["EHLO", *["MAIL", "RCPT", "DATA"] * 3, "QUIT"]
+    assert (len(mail.letters), mail.connections) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome", "connections"),
+    [
+        (
+            {"RCPT": "550 5.1.1 no such user", "DATA": "554 5.5.1 no valid recipients"},
+            PermanentFailure(detail="smtp 550 5.1.1 at RCPT"),
+            1,
+        ),
+        (
+            {"RCPT": "450 4.2.1 busy", "DATA": "354 go on"},
+            TemporaryFailure(detail="smtp 450 4.2.1 at RCPT"),
+            2,
+        ),
+        (
+            {"MAIL": "550 5.7.1 not you", "RCPT": "503 no", "DATA": "503 no"},
+            TemporaryFailure(detail="smtp 550 5.7.1 at MAIL"),
+            2,
+        ),
+        ({"DATA": "452 4.3.1 full"}, TemporaryFailure(detail="smtp 452 4.3.1 at DATA"), 1),
+    ],
+)
+async def test_the_first_refusal_of_commands_that_went_out_together_counts(
+    answers: dict[str, str], outcome: PermanentFailure | TemporaryFailure, connections: int
+) -> None:
+    """And the next letter goes over a connection whose answers are its own: another one, where the
+    server waits for a letter to nobody.
+    """
+    async with (
+        scripted(lambda _connection, command: answers.get(command), pipelines=True) as mail,
+        a_sender(mail.port, max_connections=1) as sender,
+    ):
+        assert await sender.send(ready(a_letter())) == outcome
+        answers.clear()
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
+    assert (len(mail.letters), mail.connections) == (1, connections)
+
+
+async def test_what_a_server_says_unasked_is_no_answer_to_the_next_letter() -> None:
+    """It is about to hang up."""
+    async with scripted(lambda _connection, _command: None) as mail, a_sender(mail.port) as sender:
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
+        said = "250 fine\r\n421 4.4.2 idle for too long"
+        mail.script = lambda _connection, command: said if command == "END" else None
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
+        mail.script = lambda _connection, _command: None
+        assert isinstance(await sender.send(ready(a_letter())), Sent)
+    assert (len(mail.letters), mail.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("said", ["what?", "250", "x" * 40_000])
+async def test_what_is_no_answer_ends_the_connection(said: str) -> None:
+    async with (
+        scripted(lambda _connection, command: said if command == "RCPT" else None) as mail,
+        a_sender(mail.port) as sender,
+    ):
+        outcome = await sender.send(ready(a_letter()))
+    if said == "250":
+        assert isinstance(outcome, Sent)
+    else:
+        assert isinstance(outcome, TemporaryFailure)
+    assert len(mail.letters) == isinstance(outcome, Sent)
+
+
 # ---------------------------------------------------------------- refused
 
 
@@ -327,10 +405,11 @@ async def test_nobody_listening_is_temporary(closed_port: int) -> None:
     assert _letters_alone(outcome.detail)
 
 
+@pytest.mark.parametrize("pipelines", [False, True])
 @pytest.mark.parametrize("stage", ["CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "END"])
 @pytest.mark.parametrize("answer", [None, "421 4.3.2 shutting down"])
 async def test_a_server_that_goes_away_is_temporary_until_it_has_the_letter(
-    stage: str, answer: str | None
+    stage: str, answer: str | None, *, pipelines: bool
 ) -> None:
     """From then on nobody can know whether it took it."""
 
@@ -341,9 +420,9 @@ async def test_a_server_that_goes_away_is_temporary_until_it_has_the_letter(
             raise HangUp
         return answer
 
-    async with scripted(script) as mail, a_sender(mail.port) as sender:
+    async with scripted(script, pipelines=pipelines) as mail, a_sender(mail.port) as sender:
         outcome = await sender.send(ready(a_letter()))
-    is_unknown = stage in {"DATA", "END"} and answer is None
+    is_unknown = stage in ({"END"} if pipelines else {"DATA", "END"}) and answer is None
     assert isinstance(outcome, Unknown if is_unknown else TemporaryFailure), outcome
     assert _letters_alone(outcome.detail)
 
@@ -359,8 +438,11 @@ async def test_a_silent_server_is_given_up(stage: str) -> None:
     assert outcome == expected(detail="smtp timed out")
 
 
+@pytest.mark.parametrize("pipelines", [False, True])
 @pytest.mark.parametrize("answer", [None, "421 4.7.0 too many messages on this connection"])
-async def test_a_kept_connection_that_died_is_replaced(answer: str | None) -> None:
+async def test_a_kept_connection_that_died_is_replaced(
+    answer: str | None, *, pipelines: bool
+) -> None:
     """Found out at MAIL, before anything was said: a fresh one carries the letter, which arrives
     once.
     """
@@ -375,7 +457,7 @@ async def test_a_kept_connection_that_died_is_replaced(answer: str | None) -> No
                 return answer
         return None
 
-    async with scripted(script) as mail, a_sender(mail.port) as sender:
+    async with scripted(script, pipelines=pipelines) as mail, a_sender(mail.port) as sender:
         assert isinstance(await sender.send(ready(a_letter())), Sent)
         assert isinstance(await sender.send(ready(a_letter())), Sent)
     assert (len(mail.letters), mail.connections) == (2, 2)
