@@ -86,9 +86,10 @@ def _work(options: argparse.Namespace) -> int:
         from app.process.health import is_well
 
         return 0 if asyncio.run(is_well(settings.redis_url)) else 1
+    from app.process.event_loop import run
     from app.process.worker import work
 
-    asyncio.run(work(settings))
+    run(work(settings))
     return 0
 
 

@@ -1,7 +1,8 @@
 """Batches: what is asked for side by side in one process travels together.
 
 A batch leaves after everything in it was asked for, never before. While one is on its way the next
-one gathers: a rush makes larger batches, not more connections.
+one gathers: a rush makes larger batches, not more connections. Where a batch costs much and what it
+is asked for comes in spurts, it may wait a moment for the rest of one.
 """
 
 from __future__ import annotations
@@ -17,17 +18,22 @@ Answer = TypeVar("Answer")
 
 
 class Batches(Generic[Request, Answer]):
-    """Requests that `send` answers in order, as many at once as have gathered."""
+    """Requests that `send` answers in order, as many at once as have gathered. Each batch gathers
+    for `gather_seconds` at least.
+    """
 
-    __slots__ = ("_close", "_gathered", "_send", "_sending")
+    __slots__ = ("_close", "_gather_seconds", "_gathered", "_send", "_sending")
 
     def __init__(
         self,
         send: Callable[[list[Request]], Awaitable[list[Answer]]],
         close: Callable[[], Awaitable[None]] | None = None,
+        *,
+        gather_seconds: float = 0.0,
     ) -> None:
         self._send = send
         self._close = close
+        self._gather_seconds = gather_seconds
         self._gathered: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._sending: asyncio.Task[None] | None = None
 
@@ -48,6 +54,8 @@ class Batches(Generic[Request, Answer]):
 
     async def _run(self) -> None:
         while self._gathered:
+            if self._gather_seconds:
+                await asyncio.sleep(self._gather_seconds)
             batch, self._gathered = self._gathered, []
             try:
                 answers = await self._send([request for request, _ in batch])

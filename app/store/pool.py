@@ -184,8 +184,10 @@ class Pool:
             yield connection
         finally:
             # A connection that died is replaced at its next use.
+            # Within its time: what a cancelled task left open is ended first, by a server that may
+            # hang.
             with _outages_hidden(connection):
-                await self._connections.release(connection)
+                await self._connections.release(connection, timeout=ACQUIRE_TIMEOUT_SECONDS)
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
         """A SELECT is run once more where its connection turns out to be dead, so it must not

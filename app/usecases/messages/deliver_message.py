@@ -7,7 +7,8 @@ A worker that dies in between leaves the record of the attempt, so the next work
 message may have arrived.
 
 Messages that are at the same step at the same time take it together, in the same statements (see
-`Desk`). None waits for that: a message that comes later takes it with the next ones.
+`Desk`). They wait some milliseconds for one another: a batch costs nearly as much with one message
+as with thirty.
 """
 
 from __future__ import annotations
@@ -65,6 +66,14 @@ if TYPE_CHECKING:
 ATTEMPT_LEASE: Final = timedelta(minutes=2)
 """How long a message is left to the worker that began to send it: four times what the slowest
 sender takes.
+"""
+
+BEGIN_TOGETHER_SECONDS: Final = 0.002
+"""How long a message whose connection is open waits for others that are about to begin."""
+
+END_TOGETHER_SECONDS: Final = 0.01
+"""How long an outcome waits for others. A worker that dies meanwhile leaves attempts whose outcome
+is unknown, as one does that dies while the mail server answers.
 """
 
 _DETAIL_LENGTH: Final = 500  # the column's bound
@@ -334,8 +343,12 @@ class Desk:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._starts: Batches[_Start, Beginning | Exception] = Batches(self._begin)
-        self._ends: Batches[MessageEnd, Exception | None] = Batches(self._end)
+        self._starts: Batches[_Start, Beginning | Exception] = Batches(
+            self._begin, gather_seconds=BEGIN_TOGETHER_SECONDS
+        )
+        self._ends: Batches[MessageEnd, Exception | None] = Batches(
+            self._end, gather_seconds=END_TOGETHER_SECONDS
+        )
 
     async def begin(self, delivery: Delivery, *, may_have_arrived: bool) -> Beginning:
         """Decide upon the message as things are now, and record that an attempt begins."""

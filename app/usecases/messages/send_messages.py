@@ -37,7 +37,7 @@ from app.usecases.messages.limit_messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
     from datetime import datetime
 
     from app.core.ids import OrganizationId
@@ -92,35 +92,73 @@ class Claimed(NamedTuple):
 async def send_messages(resources: Resources) -> dict[str, int]:
     """Send all that is due, for some minutes at most; how many messages ended how."""
     until = monotonic() + RUN_SECONDS
-    counts: Counter[str] = Counter()
-    desk, slots = Desk(resources), asyncio.Semaphore(SENDING_AT_ONCE)
-    sending: set[asyncio.Task[str]] = set()
+    desk, slots, sending = Desk(resources), asyncio.Semaphore(SENDING_AT_ONCE), Sending()
     try:
         more = True
         while more and monotonic() < until:
             planned = await log_what_is_due(resources)
             claimed = await _claim_batch(resources, desk)
-            sending |= {asyncio.create_task(_deliver(each, slots)) for each in claimed}
+            for each in claimed:
+                sending.start(_deliver(each, slots))
             # What came due while the last ones were sent is looked for before the run ends.
-            more = bool(planned or sending)
-            await _finish(sending, counts, most_left=CLAIM_BELOW if claimed else 0)
-        await _finish(sending, counts, most_left=0)
+            more = bool(planned or sending.count)
+            await sending.until(most_left=CLAIM_BELOW if claimed else 0)
+        await sending.until(most_left=0)
     except asyncio.CancelledError:
-        await end(sending)
+        await sending.cancel()
         raise
     finally:
         # After an error, what was begun may end.
-        await asyncio.gather(*sending, return_exceptions=True)
+        await sending.finish()
         await desk.aclose()
-    return dict(counts)
+    return dict(sending.ended)
 
 
-async def _finish(sending: set[asyncio.Task[str]], counts: Counter[str], *, most_left: int) -> None:
-    """Wait until so few messages are left."""
-    while len(sending) > most_left:
-        done, _ = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
-        sending -= done
-        counts.update(each.result() for each in done)
+class Sending:
+    """The messages of a run that are on their way, and how many ended how."""
+
+    def __init__(self) -> None:
+        self.ended: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[str]] = set()
+        self._failure: BaseException | None = None
+        self._few_are_left = asyncio.Event()
+        self._most_left = 0
+
+    @property
+    def count(self) -> int:
+        return len(self._tasks)
+
+    def start(self, delivery: Coroutine[None, None, str]) -> None:
+        task = asyncio.create_task(delivery)
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+
+    async def until(self, *, most_left: int) -> None:
+        """Wait until so few messages are left. Raises what ended one of them against all care."""
+        self._most_left = most_left
+        while self.count > most_left and self._failure is None:
+            self._few_are_left.clear()
+            await self._few_are_left.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    async def cancel(self) -> None:
+        """Cut them off."""
+        await end(self._tasks)
+
+    async def finish(self) -> None:
+        """When all of them have ended, whichever way."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _end(self, task: asyncio.Task[str]) -> None:
+        # One by one: `asyncio.wait` looks at every task that is left, for each that ends.
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._failure = self._failure or task.exception()
+            if self._failure is None:
+                self.ended[task.result()] += 1
+        if self.count <= self._most_left or self._failure is not None:
+            self._few_are_left.set()
 
 
 # ---------------------------------------------------------------- from the outbox to the log

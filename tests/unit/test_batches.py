@@ -1,0 +1,34 @@
+"""Batches: what is asked for within the same moment travels together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.batches import Batches
+
+
+@pytest.mark.parametrize(
+    ("gather_seconds", "sent"), [(0.0, [["first"], ["second"]]), (0.5, [["first", "second"]])]
+)
+async def test_a_batch_that_gathers_takes_what_is_asked_for_a_moment_later(
+    gather_seconds: float, sent: list[list[str]]
+) -> None:
+    batches: list[list[str]] = []
+    left = asyncio.Event()
+
+    async def send(batch: list[str]) -> list[str]:
+        batches.append(batch)
+        left.set()
+        return [text.upper() for text in batch]
+
+    asked: Batches[str, str] = Batches(send, gather_seconds=gather_seconds)
+    first = asyncio.create_task(asked.ask("first"))
+    for _ in range(3):  # as long as a batch takes to leave that does not gather
+        await asyncio.sleep(0)
+    assert left.is_set() == (gather_seconds == 0)
+    assert await asked.ask("second") == "SECOND"
+    assert await first == "FIRST"
+    await asked.close()
+    assert batches == sent
