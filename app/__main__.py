@@ -1,5 +1,5 @@
-"""`python -m app dev | serve | work | migrate | schema | seed | token | organization`: arguments
-and nothing else.
+"""`python -m app dev | serve | work | migrate | distribute | schema | seed | token | organization`:
+arguments and nothing else.
 """
 
 from __future__ import annotations
@@ -100,6 +100,15 @@ def _migrate(_options: argparse.Namespace) -> None:
     done = asyncio.run(migrate(url, progress=print))
     if not done:
         print("nothing to migrate")
+
+
+def _distribute(_options: argparse.Namespace) -> None:
+    url = database_url(environment())
+    from app.store.migrations import distribute
+
+    done = asyncio.run(distribute(url, progress=print))
+    if not done:
+        print("everything is distributed")
 
 
 def _schema(options: argparse.Namespace) -> int:
@@ -266,6 +275,12 @@ def command_line() -> argparse.ArgumentParser:
     )
 
     add("migrate", _migrate, "Migrates the database of DATABASE_URL to this program's schema.")
+
+    add(
+        "distribute",
+        _distribute,
+        "Distributes the migrated Citus database of DATABASE_URL over its nodes.",
+    )
 
     command = add("schema", _schema, "Prints the GraphQL schema.")
     command.add_argument(

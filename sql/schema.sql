@@ -76,6 +76,9 @@ DECLARE
     each_rules bigint;
     each_is_free boolean;
     all_are_free boolean := true;
+    overlap_is_allowed boolean;
+    reminded integer[];
+    version_of_organization xid;
 BEGIN
     FOREACH wanted IN ARRAY alone LOOP
         PERFORM pg_advisory_xact_lock(wanted);
@@ -127,13 +130,17 @@ BEGIN
         rules := rules + each_rules;
         all_are_free := all_are_free AND each_is_free;
     END LOOP;
+    SELECT organization.allows_customer_overlap, organization.reminder_minutes_before, organization.xmin
+    INTO STRICT overlap_is_allowed, reminded, version_of_organization
+    FROM organization
+    WHERE organization.id = of_organization;
     RETURN QUERY
         SELECT known.request_hash, known.appointment_id, known.hold_id, known.session_id,
             person.id, person.subject, person.name, person.email, person.phone, person.time_zone, person.locale,
             person.channels, person.created_at, person.external_id, person.made_by_staff, person.erased_at,
-            counted[1]::bigint, counted[2]::bigint, counted[3], organization.allows_customer_overlap,
-            organization.reminder_minutes_before, rules, all_are_free, organization.xmin, person.xmin
-        FROM organization
+            counted[1]::bigint, counted[2]::bigint, counted[3], overlap_is_allowed, reminded, rules, all_are_free,
+            version_of_organization, person.xmin
+        FROM (VALUES (true)) AS always
         LEFT JOIN idempotency_key AS known
             ON known.organization_id = of_organization
             AND known.mutation = for_mutation
@@ -141,9 +148,9 @@ BEGIN
             AND known.key = given_key
         LEFT JOIN customer AS person
             ON person.organization_id = of_organization
-            AND person.id = known_customer
-            AND person.erased_at IS NULL
-        WHERE organization.id = of_organization;
+            -- Nobody has the id of zeros. A null would leave the join without the organization, for Citus.
+            AND person.id = coalesce(known_customer, '00000000-0000-0000-0000-000000000000')
+            AND person.erased_at IS NULL;
 END
 $$;
 
@@ -477,6 +484,9 @@ CREATE FUNCTION public.remember_customer(of_organization uuid, of_customer uuid)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     AS $$
+DECLARE
+    known_readers uuid[];
+    known_lines text[];
 BEGIN
     -- Two transactions that write about one customer take turns, and the second one sees what the first one wrote.
     PERFORM FROM customer WHERE organization_id = of_organization AND id = of_customer FOR NO KEY UPDATE;
@@ -515,15 +525,22 @@ BEGIN
         SELECT DISTINCT reader.reader_id, each.line
         FROM reader
         CROSS JOIN unnest(reader.lines) AS each (line)
-    ), gone AS (
-        DELETE FROM customer_word
-        WHERE organization_id = of_organization AND customer_id = of_customer
-            AND NOT EXISTS (
-                SELECT FROM line WHERE line.reader_id = customer_word.reader_id AND line.line = customer_word.line
-            )
     )
+    SELECT coalesce(array_agg(line.reader_id), '{}'), coalesce(array_agg(line.line), '{}')
+    INTO known_readers, known_lines
+    FROM line;
+    DELETE FROM customer_word
+    WHERE organization_id = of_organization AND customer_id = of_customer
+        AND NOT EXISTS (
+            SELECT
+            FROM unnest(known_readers, known_lines) AS known (reader_id, line)
+            WHERE known.reader_id = customer_word.reader_id AND known.line = customer_word.line
+        );
     INSERT INTO customer_word (organization_id, reader_id, line, customer_id)
-    SELECT of_organization, reader_id, line, of_customer FROM line
+    SELECT customer.organization_id, known.reader_id, known.line, customer.id
+    FROM customer
+    CROSS JOIN unnest(known_readers, known_lines) AS known (reader_id, line)
+    WHERE customer.organization_id = of_organization AND customer.id = of_customer
     ON CONFLICT DO NOTHING;
 END
 $$;
@@ -531,15 +548,15 @@ $$;
 CREATE FUNCTION public.rules_of_services_written() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    each record;
 BEGIN
-    PERFORM FROM service
-    WHERE (organization_id, id) IN (SELECT organization_id, service_id FROM written)
-    ORDER BY organization_id, id
-    FOR NO KEY UPDATE;
-    -- The trigger of the service does the rest.
-    UPDATE service
-    SET rules_version = rules_version + 1
-    WHERE (organization_id, id) IN (SELECT organization_id, service_id FROM written);
+    FOR each IN SELECT DISTINCT organization_id, service_id FROM written ORDER BY organization_id, service_id LOOP
+        -- The trigger of the service raises its version.
+        UPDATE service
+        SET rules_version = rules_version
+        WHERE organization_id = each.organization_id AND id = each.service_id;
+    END LOOP;
     RETURN NULL;
 END
 $$;
@@ -547,15 +564,15 @@ $$;
 CREATE FUNCTION public.rules_of_subjects_written() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+DECLARE
+    each record;
 BEGIN
-    PERFORM FROM subject
-    WHERE (organization_id, id) IN (SELECT organization_id, subject_id FROM written)
     -- In one order, so that two that change several subjects do not wait for each other.
-    ORDER BY organization_id, id
-    FOR NO KEY UPDATE;
-    UPDATE subject
-    SET rules_version = rules_version + 1
-    WHERE (organization_id, id) IN (SELECT organization_id, subject_id FROM written);
+    FOR each IN SELECT DISTINCT organization_id, subject_id FROM written ORDER BY organization_id, subject_id LOOP
+        UPDATE subject
+        SET rules_version = rules_version + 1
+        WHERE organization_id = each.organization_id AND id = each.subject_id;
+    END LOOP;
     RETURN NULL;
 END
 $$;

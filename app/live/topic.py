@@ -60,7 +60,7 @@ class Revision(NamedTuple):
     """Of the program's clock, since 1970."""
 
     def __str__(self) -> str:
-        return f"{self.position:016d}{self.microseconds:017d}"
+        return f"{self.position:022d}{self.microseconds:017d}"
 
 
 class Content(NamedTuple):

@@ -22,11 +22,16 @@ _SINCE = query("appointment_changes_since")
 _BEFORE_ALL: Final = AppointmentId(UUID(int=0))
 
 
-async def commit_position(snapshot: Transaction) -> int:
-    """Grows with every commit that the snapshot sees: of two readings, the one with more commits
-    has the greater.
+COMMITS_OF_EPOCH: Final = 10**15
+"""More than a server ever has."""
+
+
+async def commit_position(snapshot: Transaction, organization_id: OrganizationId) -> int:
+    """Grows with every commit that the snapshot sees: of two readings of an organization, the one
+    with more commits has the greater, also where its rows were moved to another server in between.
     """
-    position: int = (await _POSITION.one(snapshot))["position"]
+    row = await _POSITION.one(snapshot, organization_id)
+    position: int = row["epoch"] * COMMITS_OF_EPOCH + row["commits"]
     return position
 
 

@@ -98,12 +98,12 @@ def rules_keys(organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
 
 async def lock_idempotency_key(tx: Transaction, scope: KeyScope) -> None:
     """Requests that carry the same key go one after the other."""
-    await _wait_for(tx, first_keys(scope).alone)
+    await _wait_for(tx, scope.organization_id, first_keys(scope).alone)
 
 
 async def lock_caller(tx: Transaction, organization_id: OrganizationId, caller: str) -> None:
     """Serializes requests that count against a caller's limit."""
-    await _wait_for(tx, [lock_key("caller", organization_id, caller)])
+    await _wait_for(tx, organization_id, [lock_key("caller", organization_id, caller)])
 
 
 async def lock_customers(
@@ -114,7 +114,7 @@ async def lock_customers(
     """
     keys = sorted(lock_key("guest", organization_id, each) for each in {*names})
     if keys:
-        await _wait_for(tx, keys)
+        await _wait_for(tx, organization_id, keys)
 
 
 def customer_name(subject: str) -> str:
@@ -131,17 +131,17 @@ def name_of_customer(customer_id: CustomerId, subject: str | None) -> str:
 
 async def lock_token_subjects(tx: Transaction, organization_id: OrganizationId) -> None:
     """Serializes changes of providers' subjects (the `sub` of their tokens)."""
-    await _wait_for(tx, [lock_key("subjects", organization_id)])
+    await _wait_for(tx, organization_id, [lock_key("subjects", organization_id)])
 
 
 async def lock_external_ids(tx: Transaction, organization_id: OrganizationId) -> None:
     """Serializes changes of external ids."""
-    await _wait_for(tx, [lock_key("external-ids", organization_id)])
+    await _wait_for(tx, organization_id, [lock_key("external-ids", organization_id)])
 
 
 async def lock_webhooks(tx: Transaction, organization_id: OrganizationId) -> None:
     """Serializes the creation of webhooks. No other lock is taken with it."""
-    await _wait_for(tx, [lock_key("webhooks", organization_id)])
+    await _wait_for(tx, organization_id, [lock_key("webhooks", organization_id)])
 
 
 async def lock_service(
@@ -150,14 +150,14 @@ async def lock_service(
     """Changes of a service, and of who offers it, go one after the other. Taken before its
     providers' locks.
     """
-    await _wait_for(tx, [_service_key(organization_id, service_id)])
+    await _wait_for(tx, organization_id, [_service_key(organization_id, service_id)])
 
 
 async def lock_rules(
     tx: Transaction, organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
 ) -> None:
     """No time of these subjects is taken while their hours, rules, services or zone change."""
-    await _wait_for(tx, _rules_keys(organization_id, subject_ids))
+    await _wait_for(tx, organization_id, _rules_keys(organization_id, subject_ids))
 
 
 async def share_rules(
@@ -170,7 +170,9 @@ async def share_rules(
     """Hours, rules, services and zones of these subjects don't change until the transaction ends,
     nor does what a visit of the service needs. Other bookings share the locks.
     """
-    await _wait_for(tx, shared=_shared_keys(organization_id, service_id, subject_ids))
+    await _wait_for(
+        tx, organization_id, shared=_shared_keys(organization_id, service_id, subject_ids)
+    )
 
 
 async def lock_destinations(tx: Transaction, organization_id: OrganizationId) -> None:
@@ -179,7 +181,7 @@ async def lock_destinations(tx: Transaction, organization_id: OrganizationId) ->
     One lock for all of an organization's destinations: a batch has hundreds, and its writing takes
     milliseconds.
     """
-    await _wait_for(tx, [lock_key("destinations", organization_id)])
+    await _wait_for(tx, organization_id, [lock_key("destinations", organization_id)])
 
 
 async def lock_calendars(
@@ -192,17 +194,21 @@ async def lock_calendars(
     visits that a limit counts in these periods, each given by its first date.
     """
     lock = CalendarLock.of(organization_id, dates)
-    await _wait_for(tx, lock.keys(periods or {}))
+    await _wait_for(tx, organization_id, lock.keys(periods or {}))
     return lock
 
 
 async def _wait_for(
-    tx: Transaction, alone: Sequence[int] = (), *, shared: Sequence[int] = ()
+    tx: Transaction,
+    organization_id: OrganizationId,
+    alone: Sequence[int] = (),
+    *,
+    shared: Sequence[int] = (),
 ) -> None:
     if tx.is_snapshot:
         return  # Nothing that it reads can change, and it writes nothing.
     with LOCK_SECONDS.time():
-        await _LOCK_EACH.exec(tx, alone, shared)
+        await _LOCK_EACH.exec(tx, organization_id, alone, shared)
 
 
 def _service_key(organization_id: OrganizationId, service_id: ServiceId) -> int:

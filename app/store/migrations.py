@@ -1,4 +1,5 @@
-"""Migrates the database, a file of sql/migrations/ at a time, and checks its schema version.
+"""Migrates the database, a file of sql/migrations/ at a time, and checks its schema version; with
+Citus, distributes it.
 
 Forward only. A file that was applied is never edited: its checksum is kept, and another one is an
 error.
@@ -28,11 +29,21 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import monotonic
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 
 from app.errors import OperatorError
+from app.store.distribution import (
+    Engine,
+    NoCitusError,
+    Read,
+    distribute_all,
+    engine_of,
+    is_begun,
+    prepare_session,
+    undistributed,
+)
 from app.store.pool import Connection, Pool, connected_once
 from app.store.sql import Record, sql_folder
 
@@ -79,14 +90,9 @@ CREATE TABLE IF NOT EXISTS schema_migration (
     CONSTRAINT schema_migration_pkey PRIMARY KEY (version)
 )
 """
-_MAJOR_VERSION: Final = "SELECT current_setting('server_version_num')::integer / 10000 AS version"
 _TABLE_EXISTS: Final = "SELECT to_regclass('schema_migration') IS NOT NULL AS it_exists"
 _APPLIED: Final = "SELECT version, name, checksum FROM schema_migration ORDER BY version"
 _RECORD: Final = "INSERT INTO schema_migration (version, name, checksum) VALUES ($1, $2, $3)"
-
-
-Read: TypeAlias = Callable[[str], Awaitable[list[Record]]]
-"""Runs a statement without parameters."""
 
 
 class MigrationError(OperatorError):
@@ -97,6 +103,15 @@ class UnmigratedError(MigrationError):
     def __init__(self, *, pending: int) -> None:
         files = "1 migration" if pending == 1 else f"{pending} migrations"
         super().__init__(f"The database lacks {files}: run “python -m app migrate” first.")
+
+
+class UndistributedError(MigrationError):
+    def __init__(self, *, tables: int) -> None:
+        named = "1 table is" if tables == 1 else f"{tables} tables are"
+        super().__init__(
+            f"This is a Citus database, but {named} not distributed: run “python -m app "
+            "distribute” first."
+        )
 
 
 class DatabaseAheadError(MigrationError):
@@ -217,18 +232,22 @@ def pending(migrations: Sequence[Migration], applied: Sequence[Applied]) -> list
     return [migration for migration in migrations if migration.version not in done]
 
 
-async def check(pool: Pool, *, folder: Path | None = None) -> None:
-    """Returns if the database has exactly this program's schema version; else raises a
-    `MigrationError`.
+async def check(pool: Pool, *, folder: Path | None = None) -> Engine:
+    """What the database runs on, if it has exactly this program's schema version and, with Citus,
+    is distributed; else raises a `MigrationError`.
     """
 
     async def read(sql: str) -> list[Record]:
         return await pool.fetch(sql, ())
 
-    await _check_version(read)
+    engine = await _engine(read)
     left = pending(read_migrations(folder) if folder else own_migrations(), await _applied(read))
     if left:
         raise UnmigratedError(pending=len(left))
+    missing = await undistributed(read) if engine.is_citus else []
+    if missing:
+        raise UndistributedError(tables=len(missing))
+    return engine
 
 
 async def migrate(
@@ -240,19 +259,43 @@ async def migrate(
     """Applies what is missing and returns it; `progress` gets a line for each file.
 
     Safe to run twice and at once. A file that fails leaves everything before it, and nothing of
-    itself unless it is committed by statements: then the next run repeats it from its start.
+    itself unless it is committed by statements: then the next run repeats it from its start. What
+    is new in a distributed database is distributed.
     """
     migrations = read_migrations(folder)
     # The end of the connection releases the advisory lock, however this goes.
     async with connected_once(database_url, application_name="slotwright-migrate") as connection:
-        await _check_version(connection.fetch)
+        engine = await _engine(connection.fetch)
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
         await connection.execute(_CREATE_TABLE)
         left = pending(migrations, await _applied(connection.fetch))
+        is_distributed = engine.is_citus and await is_begun(connection.fetch)
+        if is_distributed:
+            await prepare_session(connection)
         for migration in left:
             progress(f"migrating: {migration.name}")
             await _apply(connection, migration)
+        if is_distributed and left:
+            await distribute_all(connection, progress)
         return left
+
+
+async def distribute(
+    database_url: str, *, progress: Callable[[str], None] = lambda _line: None
+) -> list[str]:
+    """Distributes a migrated Citus database, empty or full, and returns the tables that were not
+    distributed before. Safe to run twice and at once, but not while the program runs: a table whose
+    turn it is can't be read.
+    """
+    async with connected_once(database_url, application_name="slotwright-distribute") as connection:
+        engine = await _engine(connection.fetch)
+        if not engine.is_citus:
+            raise NoCitusError
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+        left = pending(own_migrations(), await _applied(connection.fetch))
+        if left:
+            raise UnmigratedError(pending=len(left))
+        return await distribute_all(connection, progress)
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:
@@ -311,10 +354,11 @@ async def _locking(
     raise TablesInUseError(name=migration.name)
 
 
-async def _check_version(read: Read) -> None:
-    version = (await read(_MAJOR_VERSION))[0]["version"]
-    if version < OLDEST_POSTGRESQL:
-        raise OldPostgresError(version=version)
+async def _engine(read: Read) -> Engine:
+    engine = await engine_of(read)
+    if engine.version < OLDEST_POSTGRESQL:
+        raise OldPostgresError(version=engine.version)
+    return engine
 
 
 async def _applied(read: Read) -> list[Applied]:

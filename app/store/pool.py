@@ -71,6 +71,8 @@ just died: an outage only where the connection is dead.
 """
 
 
+_HAS_CITUS: Final = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
+
 _SELECT: Final = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 
 
@@ -159,10 +161,14 @@ class Pool:
     own.
     """
 
-    __slots__ = ("_connections",)
+    __slots__ = ("_connections", "is_distributed")
 
-    def __init__(self, connections: asyncpg.Pool[Record]) -> None:
+    def __init__(self, connections: asyncpg.Pool[Record], *, is_distributed: bool = False) -> None:
         self._connections = connections
+        self.is_distributed = is_distributed
+        """Whether Citus is there: then each write is a statement of its own, since one that writes
+        to several tables would not be sent to the organization's node as a whole.
+        """
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -251,13 +257,16 @@ class Transaction(Writes):
     trip.
     """
 
-    __slots__ = ("_connection", "_doomed", "is_snapshot")
+    __slots__ = ("_connection", "_doomed", "_is_distributed", "is_snapshot")
 
-    def __init__(self, connection: Connection, *, is_snapshot: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, *, is_snapshot: bool = False, is_distributed: bool = False
+    ) -> None:
         super().__init__()
         self.is_snapshot = is_snapshot
         """Whether it can only read, and sees the same commits in every statement."""
         self._connection = connection
+        self._is_distributed = is_distributed
         self._doomed = False
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
@@ -272,7 +281,13 @@ class Transaction(Writes):
         """Execute the waiting writes. Returns how many rows the last of them touched."""
         if not self._waiting:
             return 0
-        return await _execute(self._connection, *self.taken())
+        if not self._is_distributed:
+            return await _execute(self._connection, *self.taken())
+        waiting, self._waiting = self._waiting, []
+        touched = 0
+        for sql, arguments in waiting:
+            touched = await _execute(self._connection, sql, arguments)
+        return touched
 
     def roll_back(self) -> None:
         """Roll everything back when the block ends: for a refusal that comes after a write."""
@@ -326,7 +341,9 @@ async def _block(
 ) -> AsyncIterator[Transaction]:
     with span("transaction"):
         async with _begun(pool, isolation, readonly=readonly) as (connection, block):
-            running = Transaction(connection, is_snapshot=readonly)
+            running = Transaction(
+                connection, is_snapshot=readonly, is_distributed=pool.is_distributed
+            )
             try:
                 yield running
                 if not running.is_doomed:
@@ -369,7 +386,7 @@ async def _begun(
 
 async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int) -> Pool:
     """A pool of at most `size` connections; the first is made now, so that a wrong address shows at
-    the start.
+    the start, and asked for Citus.
     """
     with _refusals_as_outages():
         connections = await asyncpg.create_pool(
@@ -389,9 +406,12 @@ async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int
                 "jit": "off",  # every statement is short: compiling it costs more than running it
                 "statement_timeout": str(statement_timeout_ms),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
+                # Otherwise Citus hides shards from the driver when it looks up a type, for seconds.
+                "citus.override_table_visibility": "off",
             },
         )
-    return Pool(connections)
+        is_distributed = await connections.fetchval(_HAS_CITUS)
+    return Pool(connections, is_distributed=is_distributed)
 
 
 @contextlib.asynccontextmanager

@@ -355,12 +355,13 @@ ORDER BY provider.id;
 -- name: lock_each :exec
 -- Take these locks, one after the other in the order of the arrays, until the transaction ends:
 -- those of the first array exclusively, those of the second one shared. A separate statement: the
--- one after it sees what the transactions that held the locks before have written.
--- params: lock_keys bigint[], shared_keys bigint[]
--- scope: all organizations
+-- one after it sees what the transactions that held the locks before have written. Joined with what
+-- the organization may have, so that the locks are taken where its rows are.
+-- params: organization_id uuid, lock_keys bigint[], shared_keys bigint[]
 SELECT CASE
-        WHEN position <= cardinality($1) THEN pg_advisory_xact_lock(lock_key)::text
+        WHEN position <= cardinality($2) THEN pg_advisory_xact_lock(lock_key)::text
         ELSE pg_advisory_xact_lock_shared(lock_key)::text
     END AS waited
-FROM unnest($1::bigint[] || $2::bigint[]) WITH ORDINALITY AS wanted (lock_key, position)
+FROM unnest($2::bigint[] || $3::bigint[]) WITH ORDINALITY AS wanted (lock_key, position)
+LEFT JOIN (SELECT organization_id FROM subject WHERE organization_id = $1 LIMIT 1) AS placed ON true
 ORDER BY position;

@@ -1,11 +1,19 @@
 -- name: commit_position :one
--- How many transactions have ended, as this snapshot sees it: a snapshot with one more commit gets
--- a greater number, on any connection. It orders what different processes read, and costs no write:
--- no counter that bookings would wait for.
--- params: none
--- scope: all organizations
-SELECT pg_snapshot_xmax(snapshot)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(snapshot)) AS position
-FROM pg_current_snapshot() AS snapshot;
+-- How many transactions have ended where the organization's rows are, as this snapshot sees it: a
+-- snapshot with one more commit gets a greater number, on any connection. It orders what different
+-- processes read, and costs no write: no counter that bookings would wait for. The epoch is that of
+-- end_of_events: it grows where the rows are on another server, whose numbers say nothing about
+-- these.
+-- params: organization_id uuid
+SELECT coalesce(max(epoch), 0)
+        + CASE WHEN count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0 THEN 1 ELSE 0 END
+        AS epoch,
+    (
+        SELECT pg_snapshot_xmax(snapshot)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(snapshot))
+        FROM pg_current_snapshot() AS snapshot
+    ) AS commits
+FROM event_epoch
+WHERE organization_id = $1;
 
 -- name: appointment_changes_since :many
 -- The changes of the organization's appointments from $2 on, oldest first, with the providers that

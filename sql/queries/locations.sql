@@ -67,7 +67,9 @@ RETURNING id;
 SELECT coalesce(location.phone, organization.phone) AS phone
 FROM provider
 JOIN organization ON organization.id = provider.organization_id
-LEFT JOIN service ON service.organization_id = $1 AND service.id = $3
+LEFT JOIN service
+    -- A null would leave the join without the organization, for Citus.
+    ON service.organization_id = $1 AND service.id = coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid)
 LEFT JOIN location
     ON location.organization_id = $1 AND location.id = coalesce(service.location_id, provider.location_id)
 WHERE provider.organization_id = $1 AND provider.id = $2;

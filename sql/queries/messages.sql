@@ -6,7 +6,7 @@ coalesce(reminder_log.recipient, 'PROVIDER') AS recipient,
     CASE WHEN reminder_log.recipient IS DISTINCT FROM 'CUSTOMER' THEN coalesce(reminder_log.provider_id, (
         SELECT appointment.provider_id
         FROM appointment
-        WHERE appointment.organization_id = reminder_log.organization_id AND appointment.id = reminder_log.appointment_id
+        WHERE appointment.organization_id = $1 AND appointment.id = reminder_log.appointment_id
     )) END AS provider_id;
 
 -- name: due_outbox :many
@@ -72,7 +72,7 @@ ORDER BY due_at, kind;
 -- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[], provider_ids uuid[], session_ids uuid[]
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
     lease_until, detail, created_at, destination, provider_id, session_id)
-SELECT $1, new.id, new.appointment_id, new.time_version, new.kind,
+SELECT appointment.organization_id, new.id, new.appointment_id, new.time_version, new.kind,
     CASE
         WHEN new.session_id IS NULL AND coalesce(new.provider_id, appointment.provider_id) = appointment.provider_id
             THEN new.recipient
@@ -93,7 +93,7 @@ ON CONFLICT DO NOTHING;
 -- params: organization_id uuid, id uuid, appointment_id uuid, time_version integer, kind text, recipient text, channel text, due_at timestamptz, lease_until timestamptz, destination bytea, provider_id uuid, session_id uuid
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
     lease_until, created_at, is_resend, destination, provider_id, session_id)
-SELECT $1, $2, $3, $4, $5,
+SELECT appointment.organization_id, $2, $3, $4, $5,
     CASE WHEN $12::uuid IS NULL AND coalesce($11, appointment.provider_id) = appointment.provider_id THEN $6 END, $7,
     'PENDING', $8, $9, $8, true, $10, $11, $12
 FROM appointment

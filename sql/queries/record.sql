@@ -7,7 +7,7 @@
 INSERT INTO appointment_history (organization_id, appointment_id, version, kind, occurred_at, actor, actor_subject,
     from_status, to_status, from_starts_at, to_starts_at, reason, from_provider_ids, assignment,
     from_session_id, from_seats, ignored, is_readdressed, former_email, former_phone)
-SELECT $1, entry.appointment_id, entry.version, $5, $6, $7, $8, entry.from_status, $10,
+SELECT provider.organization_id, entry.appointment_id, entry.version, $5, $6, $7, $8, entry.from_status, $10,
     entry.from_starts_at, entry.to_starts_at, $13, $14, $15, entry.from_session_id,
     entry.from_seats, $18, $19, $20, $21
 FROM provider
@@ -21,7 +21,7 @@ WHERE provider.organization_id = $1 AND provider.id = $2;
 -- planned already. Joined with the provider for the same reason as the history.
 -- params: organization_id uuid, provider_id uuid, appointment_id uuid, time_version integer, kinds text[], due_at timestamptz[], by_guest boolean, origins bytea[]
 INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at, by_guest, origin)
-SELECT $1, $3, $4, planned.kind, planned.due_at, $7, planned.origin
+SELECT provider.organization_id, $3, $4, planned.kind, planned.due_at, $7, planned.origin
 FROM provider
 CROSS JOIN unnest($5::text[], $6::timestamptz[], $8::bytea[]) AS planned (kind, due_at, origin)
 WHERE provider.organization_id = $1 AND provider.id = $2

@@ -188,7 +188,7 @@ WHERE organization_id = $1
 -- params: organization_id uuid, webhook_id uuid, ids uuid[], event_ids uuid[], due_at timestamptz, by_hand boolean, holds_back interval
 INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_id, epoch, transaction_id, subject_id, occurred_at,
     next_attempt_at, by_hand)
-SELECT $1, new.id, $2, event.id, event.epoch, event.transaction_id, event.subject_id,
+SELECT event.organization_id, new.id, $2, event.id, event.epoch, event.transaction_id, event.subject_id,
     event.occurred_at,
     CASE
         WHEN $6 THEN $5

@@ -14,10 +14,10 @@ from starlette.routing import Route
 import app
 from app.core.zones import tzdata_version
 from app.redis_client import BROKEN_REDIS
-from app.usecases.upkeep.check_database import DatabaseState, check_database
+from app.usecases.upkeep.check_database import Database, DatabaseState, check_database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.requests import Request
     from starlette.routing import BaseRoute
@@ -45,18 +45,21 @@ def health_routes(
         clients: dict[str, RedisClient | ClusterClient] = {"redis": resources.redis}
         if resources.cache is not resources.redis:
             clients["cache"] = resources.cache
-        database, *answers = await asyncio.gather(
-            _database(resources), *(_redis(client) for client in clients.values())
+        database, answers = await asyncio.gather(
+            _database(resources), asyncio.gather(*map(_redis, clients.values()))
         )
         # Without Redis everything works, slower: an instance must not be taken out of service for
         # it. A newer schema means an upgrade in progress: running processes go on until they are
         # replaced.
-        ready = database in {"ok", "newer"} and not is_leaving()
+        ready = database.state in {"ok", "newer"} and not is_leaving()
         status = "ok" if set(answers) == {"ok"} else "degraded"
         if not ready:
             status = "leaving" if is_leaving() else "unavailable"
-        named = dict(zip(clients, answers, strict=True))
-        body = {"status": status, "postgresql": database, **named}
+        body: dict[str, str | int] = {"status": status, "postgresql": database.state}
+        if database.engine is not None:
+            body["engine"] = "citus" if database.engine.is_citus else "postgresql"
+            body["nodes"] = database.engine.nodes
+        body.update(zip(clients, answers, strict=True))
         return _answer(
             200 if ready else 503, {**body, "version": app.__version__, "tzdata": tzdata_version()}
         )
@@ -64,12 +67,12 @@ def health_routes(
     return [Route("/livez", livez), Route("/readyz", readyz)]
 
 
-async def _database(resources: Resources) -> str:
+async def _database(resources: Resources) -> Database:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return await check_database(resources)
     except TimeoutError:
-        return DatabaseState.UNAVAILABLE
+        return Database(state=DatabaseState.UNAVAILABLE)
 
 
 async def _redis(redis: RedisClient | ClusterClient) -> str:
@@ -81,7 +84,7 @@ async def _redis(redis: RedisClient | ClusterClient) -> str:
     return "ok"
 
 
-def _answer(status: int, body: dict[str, str]) -> Response:
+def _answer(status: int, body: Mapping[str, str | int]) -> Response:
     return Response(
         orjson.dumps(body),
         status_code=status,

@@ -82,6 +82,8 @@ async def _cancel(
     accepted: int,
 ) -> Written | Way:
     organization_id = viewer.organization_id
+    if resources.pool.is_distributed:
+        return Way.NOT_COVERED
     look = await look_before_change(resources.pool, organization_id, form.appointment_id)
     if look is None:
         return Way.REFUSED
@@ -123,7 +125,7 @@ async def _move(
     opened: ManageLink | None,
 ) -> Written | Way:
     organization_id = viewer.organization_id
-    if not _is_covered(form):
+    if not _is_covered(form) or resources.pool.is_distributed:
         return Way.NOT_COVERED
     look = await look_before_change(
         resources.pool, organization_id, form.appointment_id, key.scope, form.starts_at

@@ -171,7 +171,7 @@ async def read_days(
     """
     asked = {each: dates for each, dates in wanted.items() if dates}
     async with snapshot(pool) as tx:
-        position = await commit_position(tx)
+        position = await commit_position(tx, organization_id)
         if not asked:
             return Reading(position=position, found={})
         sources = await _sources(tx, organization_id, asked)
