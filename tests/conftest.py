@@ -20,7 +20,6 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import hypothesis
 import psutil
 import pytest
@@ -29,8 +28,8 @@ from redis.asyncio import Redis
 
 from app.redis_client import RedisClient, open_redis
 from app.standins.embedded import Servers, embedded
-from app.store.migrations import migrate
 from app.store.pool import Pool, create_pool
+from tests.databases import a_copy, a_migrated_database, an_empty_database
 
 hypothesis.settings.register_profile(
     "sample",
@@ -67,11 +66,6 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(5_000, 10, 10)
 
 
-def on_database(database_url: str, name: str) -> str:
-    """The same server, another database."""
-    return urlunsplit(urlsplit(database_url)._replace(path=f"/{name}"))
-
-
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """The addresses, and the switches that stop and start the servers (only where they are our
@@ -99,32 +93,24 @@ async def template_database(servers: Servers) -> AsyncIterator[str]:
     from.
     """
     name = f"slotwright_test_{os.getpid()}_template"
-    await _administer(servers, f'DROP DATABASE IF EXISTS "{name}"', f'CREATE DATABASE "{name}"')
-    await migrate(on_database(servers.database_url, name))
-    yield name
-    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+    async with a_migrated_database(servers, name):
+        yield name
 
 
 @pytest.fixture
 async def empty_database(servers: Servers) -> AsyncIterator[str]:
     """The address of a database with nothing in it, not even the migrations."""
     name = f"slotwright_test_{os.getpid()}_{next(_numbers)}"
-    await _administer(servers, f'CREATE DATABASE "{name}"')
-    yield on_database(servers.database_url, name)
-    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+    async with an_empty_database(servers, name) as address:
+        yield address
 
 
 @pytest.fixture
 async def database(servers: Servers, template_database: str) -> AsyncIterator[str]:
     """The address of a migrated, empty database that belongs to this test alone."""
     name = f"slotwright_test_{os.getpid()}_{next(_numbers)}"
-    # Copying files is faster where the checkpoints that it asks for cost nothing.
-    strategy = "FILE_COPY" if servers.owns_postgres else "WAL_LOG"
-    await _administer(
-        servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}" STRATEGY {strategy}'
-    )
-    yield on_database(servers.database_url, name)
-    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+    async with a_copy(servers, template_database, name) as address:
+        yield address
 
 
 @pytest.fixture
@@ -218,12 +204,3 @@ def _require_empty(redis_url: str) -> None:
                 ),
                 2,
             )
-
-
-async def _administer(servers: Servers, *statements: str) -> None:
-    connection = await asyncpg.connect(servers.database_url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()

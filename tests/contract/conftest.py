@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from app.standins.embedded import Servers
-from tests.conftest import on_database
+from tests.databases import on_database
 
 
 @pytest.fixture(scope="session")

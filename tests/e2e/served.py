@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
 
 from app.process.clock import system_clock
@@ -19,6 +18,7 @@ from app.process.wiring import open_resources
 from app.settings import Settings
 from app.standins.embedded import Servers, free_port
 from tests.builders import Api, Clock, an_organization
+from tests.databases import a_copy
 from tests.e2e.program import running
 from tests.plain_http import NO_TLS
 
@@ -52,19 +52,8 @@ def free_ports(count: int) -> list[int]:
 @asynccontextmanager
 async def a_database(servers: Servers, template: str, name: str) -> AsyncIterator[str]:
     """A migrated database of this name, for as long as the block lasts."""
-
-    async def administer(statement: str) -> None:
-        connection = await asyncpg.connect(servers.database_url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    await administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    try:
+    async with a_copy(servers, template, name):
         yield name
-    finally:
-        await administer(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from app.standins.embedded import Servers, free_port
 from app.usecases.booking.close_appointment import complete_what_ended
 from tests.builders import Api, Json, a_provider, an_organization, made, weekly
 from tests.builders import running as in_process
-from tests.conftest import on_database
+from tests.databases import on_database
 from tests.e2e import program
 from tests.lives import booked, broken_laws, cancel, hold, move, new_key, no_show, try_booking
 from tests.plain_http import NO_TLS

@@ -6,38 +6,36 @@ import os
 import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 
 from app.settings import LimitSettings, ManageKey, Settings
 from app.standins.embedded import EmbeddedError, Servers, redis_program
 from tests.builders import Api, Running, running
 from tests.cluster import Cluster, redis_cluster
+from tests.databases import a_copy
 
 
 @pytest.fixture(scope="session")
 async def _shared(servers: Servers, template_database: str) -> AsyncIterator[Running]:
     """One application for all tests that need no database of their own."""
     name = f"slotwright_test_{os.getpid()}_shared"
-    await _administer(servers, f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    settings = Settings(
-        database_url=urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}")),
-        redis_url=servers.redis_url,
-        token_secret="a secret of the tests of at least thirty-two bytes",
-        manage_keys=(
-            ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),
-        ),
-        hash_secret="a third secret of the tests of at least 32 bytes",
-        introspection=True,
-        public_url="https://api.test",
-        # every test is at this machine's own
-        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),
-    )
-    async with running(settings) as shared:
-        yield shared
-    await _administer(servers, f'DROP DATABASE "{name}" WITH (FORCE)')
+    async with a_copy(servers, template_database, name) as address:
+        settings = Settings(
+            database_url=address,
+            redis_url=servers.redis_url,
+            token_secret="a secret of the tests of at least thirty-two bytes",
+            manage_keys=(
+                ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),
+            ),
+            hash_secret="a third secret of the tests of at least 32 bytes",
+            introspection=True,
+            public_url="https://api.test",
+            # every test is at this machine's own
+            limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),
+        )
+        async with running(settings) as shared:
+            yield shared
 
 
 @pytest.fixture(scope="session")
@@ -93,11 +91,3 @@ async def own_api(environment: dict[str, str]) -> AsyncIterator[Api]:
     """
     async with running(Settings.from_environment(environment)) as own:
         yield await own.api()
-
-
-async def _administer(servers: Servers, statement: str) -> None:
-    connection = await asyncpg.connect(servers.database_url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

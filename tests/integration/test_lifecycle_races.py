@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import cycle
 
-import asyncpg
 import pytest
 
 from app.core.ids import ProviderId
@@ -35,7 +34,7 @@ from tests.builders import (
     running,
     weekly,
 )
-from tests.conftest import on_database
+from tests.databases import a_copy
 from tests.lives import (
     booked,
     broken_laws,
@@ -99,23 +98,20 @@ async def watched(
 async def pair(servers: Servers, template_database: str) -> AsyncIterator[tuple[Running, Running]]:
     """Two applications on a database that this module's tests share."""
     name = f"slotwright_test_{os.getpid()}_pair"
-    administrator = await asyncpg.connect(servers.database_url)
-    await administrator.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
-    settings = Settings(
-        database_url=on_database(servers.database_url, name),
-        redis_url=servers.redis_url,
-        token_secret="a secret of the tests of at least thirty-two bytes",
-        manage_keys=(
-            ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),
-        ),
-        hash_secret="a third secret of the tests of at least 32 bytes",
-        # every test is at this machine's own
-        limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),
-    )
-    async with running(settings) as first, running(settings) as second:
-        yield first, second
-    await administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await administrator.close()
+    async with a_copy(servers, template_database, name) as address:
+        settings = Settings(
+            database_url=address,
+            redis_url=servers.redis_url,
+            token_secret="a secret of the tests of at least thirty-two bytes",
+            manage_keys=(
+                ManageKey(id="test", secret="another secret of the tests of at least 32 bytes"),
+            ),
+            hash_secret="a third secret of the tests of at least 32 bytes",
+            # every test is at this machine's own
+            limits=LimitSettings(guest_bookings_per_address=0, rate_limits=False),
+        )
+        async with running(settings) as first, running(settings) as second:
+            yield first, second
 
 
 @pytest.fixture

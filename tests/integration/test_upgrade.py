@@ -19,7 +19,7 @@ from app.core.zones import minute_of
 from app.standins.embedded import Servers
 from app.store.sql import parse
 from tests.builders import Api, a_provider, an_appointment, book, key_in, listed
-from tests.conftest import on_database
+from tests.databases import on_database
 from tests.lives import broken_laws, cancel
 
 STATEMENTS = {

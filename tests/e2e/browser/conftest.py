@@ -37,7 +37,7 @@ from app.settings import Settings
 from app.standins.embedded import Servers, free_port
 from app.usecases.busy.read_feeds import read_feeds
 from app.usecases.practice.create_organization import create_organization
-from tests.conftest import on_database
+from tests.databases import on_database
 from tests.plain_http import NO_TLS
 
 CHROMIUM = next(
