@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from app.core.ids import CustomerId
+    from app.core.events import Author, Happening
+    from app.core.ids import CustomerId, EventId
     from app.core.message_rules import SkipReason
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
@@ -460,13 +461,20 @@ async def begin_attempts(
 
 
 async def close_messages(
-    tx: Transaction, organization_id: OrganizationId, ends: Sequence[MessageEnd]
+    on: Executor,
+    organization_id: OrganizationId,
+    ends: Sequence[MessageEnd],
+    events: Sequence[tuple[EventId, Happening]],
+    *,
+    author: Author,
+    occurred_at: datetime,
 ) -> set[MessageLogId]:
-    """Record the end of claimed messages. Returns those that have ended by this; the others are no
-    longer ours, or somebody else is changing them, and `close_message` waits for that.
+    """Record the end of claimed messages, and the `events` of those that end. Returns those that
+    have ended by this; the others are no longer ours, or somebody else is changing them, and
+    `close_message` waits for that.
     """
     rows = await _CLOSE_TOGETHER.many(
-        tx,
+        on,
         organization_id,
         [end.claimed.id for end in ends],
         [end.claimed.attempts for end in ends],
@@ -474,6 +482,12 @@ async def close_messages(
         [end.sent_at for end in ends],
         [end.detail for end in ends],
         [end.provider_message_id for end in ends],
+        [event_id for event_id, _ in events],
+        [happening.type for _, happening in events],
+        [happening.subject_id for _, happening in events],
+        occurred_at,
+        author.actor,
+        author.staff_subject,
     )
     return {MessageLogId(row["id"]) for row in rows}
 

@@ -230,24 +230,40 @@ WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND remind
 RETURNING reminder_log.id;
 
 -- name: close_messages :many
--- The end of these claimed messages. Returns those that have ended by this: not those whose claim
--- is no longer ours, nor those that somebody else is changing, which `close_message` waits for one
--- by one.
--- params: organization_id uuid, ids uuid[], attempts integer[], statuses text[], sent_at timestamptz[], details text[], provider_message_ids text[]
-UPDATE reminder_log
-SET status = ours.status, sent_at = ours.sent_at, detail = ours.detail, provider_message_id = ours.provider_message_id,
-    lease_until = NULL, wire_text = NULL, wire_since = NULL
-FROM (
-    SELECT mine.id, ended.status, ended.sent_at, ended.detail, ended.provider_message_id
-    FROM reminder_log AS mine
-    JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
-        AS ended (id, attempts, status, sent_at, detail, provider_message_id)
-        ON ended.id = mine.id
-    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = ended.attempts AND mine.status = 'PENDING'
-    FOR UPDATE OF mine SKIP LOCKED
-) AS ours
-WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
-RETURNING reminder_log.id;
+-- The end of these claimed messages, with its event where it makes one. Returns those that have
+-- ended by this: not those whose claim is no longer ours, nor those that somebody else is changing,
+-- which `close_message` waits for one by one. It is a transaction of its own, and one round trip.
+-- params: organization_id uuid, ids uuid[], attempts integer[], statuses text[], sent_at timestamptz[], details text[], provider_message_ids text[], event_ids uuid[], event_types text[], event_subject_ids uuid[], occurred_at timestamptz, actor text, actor_subject text
+WITH closed AS (
+    UPDATE reminder_log
+    SET status = ours.status, sent_at = ours.sent_at, detail = ours.detail, provider_message_id = ours.provider_message_id,
+        lease_until = NULL, wire_text = NULL, wire_since = NULL
+    FROM (
+        SELECT mine.id, ended.status, ended.sent_at, ended.detail, ended.provider_message_id
+        FROM reminder_log AS mine
+        JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
+            AS ended (id, attempts, status, sent_at, detail, provider_message_id)
+            ON ended.id = mine.id
+        WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = ended.attempts AND mine.status = 'PENDING'
+        FOR UPDATE OF mine SKIP LOCKED
+    ) AS ours
+    WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
+    RETURNING reminder_log.id
+),
+begun AS (
+    {{epoch_begun}}
+),
+recorded AS (
+    INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id, occurred_at, actor, actor_subject)
+    SELECT $1, place.epoch, place.transaction_id, happened.id, happened.type, happened.subject_id, $11, $12, $13
+    FROM (
+        {{place_of_events}}
+    ) AS place
+    CROSS JOIN closed
+    JOIN unnest($8::uuid[], $9::text[], $10::uuid[]) AS happened (id, type, subject_id) ON happened.subject_id = closed.id
+)
+SELECT id
+FROM closed;
 
 -- name: close_message :exec
 -- The end of a claimed message. No row where the claim is no longer ours.

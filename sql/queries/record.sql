@@ -34,12 +34,8 @@ INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_has
     session_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
--- name: begin_epoch :exec
--- Start a new epoch of the organization's events where another run of the server, or another
--- server, wrote the last of them: its transaction ids may say nothing about theirs. Otherwise no
--- row is written and none is locked, so writers only wait for one another at the first event of an
--- epoch. Two that start it at once compute the same number.
--- params: organization_id uuid
+-- fragment: epoch_begun
+-- A new epoch of the organization's events, where it has begun: see begin_epoch.
 INSERT INTO event_epoch (organization_id, epoch, server_started_at)
 SELECT $1, coalesce(max(epoch), 0) + 1, pg_postmaster_start_time()
 FROM event_epoch
@@ -47,6 +43,24 @@ WHERE organization_id = $1
 HAVING count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0
 ON CONFLICT ON CONSTRAINT event_epoch_pkey
     DO UPDATE SET epoch = excluded.epoch, server_started_at = excluded.server_started_at;
+
+-- fragment: place_of_events
+-- The place of this transaction's events in the organization's log, which its id is. Worked out
+-- from the snapshot from which the same statement may begin an epoch.
+SELECT coalesce(max(epoch), 0)
+        + CASE WHEN count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0 THEN 1 ELSE 0 END
+        AS epoch,
+    pg_current_xact_id()::text::bigint AS transaction_id
+FROM event_epoch
+WHERE organization_id = $1;
+
+-- name: begin_epoch :exec
+-- Start a new epoch of the organization's events where another run of the server, or another
+-- server, wrote the last of them: its transaction ids may say nothing about theirs. Otherwise no
+-- row is written and none is locked, so writers only wait for one another at the first event of an
+-- epoch. Two that start it at once compute the same number.
+-- params: organization_id uuid
+{{epoch_begun}};
 
 -- name: insert_events :exec
 -- What happened, in the same statement as begin_epoch, which this one cannot see: both work out the
@@ -58,12 +72,7 @@ INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id,
 SELECT $1, place.epoch, place.transaction_id, happened.id, happened.type, happened.subject_id,
     happened.version, happened.provider_id, happened.customer_id, $8, $9, $10
 FROM (
-    SELECT coalesce(max(epoch), 0)
-            + CASE WHEN count(*) FILTER (WHERE server_started_at = pg_postmaster_start_time()) = 0 THEN 1 ELSE 0 END
-            AS epoch,
-        pg_current_xact_id()::text::bigint AS transaction_id
-    FROM event_epoch
-    WHERE organization_id = $1
+    {{place_of_events}}
 ) AS place
 CROSS JOIN unnest($2::uuid[], $3::text[], $4::uuid[], $5::integer[], $6::uuid[], $7::uuid[])
     AS happened (id, type, subject_id, version, provider_id, customer_id);

@@ -179,6 +179,7 @@ def settings_of(environment: dict[str, str], mail_port: int, sms_port: int) -> S
 def mail_environment(environment: dict[str, str], mail_port: int, sms_port: int) -> dict[str, str]:
     return environment | {
         "SLOTWRIGHT_SMTP_URL": f"smtp+plain://127.0.0.1:{mail_port}",
+        "SLOTWRIGHT_SMTP_CONNECTIONS": "8",
         "SLOTWRIGHT_MAIL_FROM": "no-reply@salon.example",
         "SLOTWRIGHT_TWILIO_ACCOUNT_SID": ACCOUNT,
         "SLOTWRIGHT_TWILIO_AUTH_TOKEN": AUTH_TOKEN,

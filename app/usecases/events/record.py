@@ -1,8 +1,9 @@
 """Record changes in the transaction that makes them: the last step before the commit.
 
 Every use case that changes something ends here, and nothing else writes the history, the outbox,
-idempotency keys or events. What is recorded goes to the database with the transaction's next
-statement or its commit. Each function returns the changes to publish after the commit, by
+idempotency keys or events; but the statement that ends messages together writes their events, too.
+What is recorded goes to the database with the transaction's next statement or its commit. Each
+function that records a change of an appointment returns the changes to publish after the commit, by
 `app.usecases.events.publish`.
 """
 
@@ -189,24 +190,27 @@ def record_message(
     status: MessageStatus,
 ) -> None:
     """A message was sent or has failed permanently; a skipped one makes no event."""
-    record_messages(resources, writes, organization_id, {message_id: status})
+    events = events_of_messages(resources, {message_id: status})
+    if events:
+        insert_events(
+            writes, organization_id, events, author=PROGRAM, occurred_at=resources.clock()
+        )
 
 
-def record_messages(
-    resources: Resources,
-    writes: Writes,
-    organization_id: OrganizationId,
-    ended: Mapping[MessageLogId, MessageStatus],
-) -> None:
-    """Several messages ended: see `record_message`."""
-    happenings = [
-        Happening(type=_TYPE_OF_MESSAGE[status], subject_id=message_id)
+def events_of_messages(
+    resources: Resources, ended: Mapping[MessageLogId, MessageStatus]
+) -> list[tuple[EventId, Happening]]:
+    """The events of messages that end so, for the statement that ends them. The author is the
+    program.
+    """
+    return [
+        (
+            EventId(resources.new_id()),
+            Happening(type=_TYPE_OF_MESSAGE[status], subject_id=message_id),
+        )
         for message_id, status in ended.items()
         if status in _TYPE_OF_MESSAGE
     ]
-    record_events(
-        resources, writes, organization_id, happenings, author=PROGRAM, now=resources.clock()
-    )
 
 
 def provider_changed(provider_id: ProviderId) -> Happening:

@@ -21,6 +21,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.batches import Batches
+from app.core.events import PROGRAM
 from app.core.message_rules import (
     Ended,
     SkipReason,
@@ -46,7 +47,7 @@ from app.store.messages import (
     postpone_message,
 )
 from app.store.pool import DatabaseUnavailableError, transaction
-from app.usecases.events.record import record_message, record_messages
+from app.usecases.events.record import events_of_messages, record_message
 from app.usecases.messages.compose_messages import facts_of, language_of, load_subjects
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ ATTEMPT_LEASE: Final = timedelta(minutes=2)
 sender takes.
 """
 
-BEGIN_TOGETHER_SECONDS: Final = 0.002
+BEGIN_TOGETHER_SECONDS: Final = 0.004
 """How long a message whose connection is open waits for others that are about to begin."""
 
-END_TOGETHER_SECONDS: Final = 0.01
+END_TOGETHER_SECONDS: Final = 0.025
 """How long an outcome waits for others. A worker that dies meanwhile leaves attempts whose outcome
 is unknown, as one does that dies while the mail server answers.
 """
@@ -446,11 +447,16 @@ class Desk:
         self, organization_id: OrganizationId, ends: Sequence[MessageEnd]
     ) -> dict[MessageLogId, Exception]:
         resources = self._resources
+        statuses = {end.claimed.id: end.status for end in ends}
         try:
-            async with transaction(resources.pool) as tx:
-                closed = await close_messages(tx, organization_id, ends)
-                statuses = {end.claimed.id: end.status for end in ends if end.claimed.id in closed}
-                record_messages(resources, tx, organization_id, statuses)
+            closed = await close_messages(
+                resources.pool,
+                organization_id,
+                ends,
+                events_of_messages(resources, statuses),
+                author=PROGRAM,
+                occurred_at=resources.clock(),
+            )
         except DatabaseUnavailableError as away:
             return {end.claimed.id: away for end in ends}
         except Exception:  # noqa: BLE001  one by one, it shows which

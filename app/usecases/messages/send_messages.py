@@ -53,9 +53,9 @@ SEND_BATCH: Final = 64
 """Messages claimed at once: few enough to send within a lease, even over a slow mail server.
 """
 
-SENDING_AT_ONCE: Final = 32
-"""Messages on their way at once, those whose outcome is being recorded included. The mail server's
-connections are fewer.
+SENDING_AT_ONCE: Final = 64
+"""Messages on their way at once, those whose outcome is being recorded included: as many as there
+may be connections to the mail server.
 """
 
 CLAIM_BELOW: Final = 32
