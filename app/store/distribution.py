@@ -71,7 +71,8 @@ FROM pg_dist_node
 WHERE isactive AND shouldhaveshards AND noderole = 'primary'
 """
 _KINDS: Final = """
-SELECT relname, partmethod
+SELECT relname, partmethod,
+    EXISTS (SELECT FROM pg_trigger WHERE tgrelid = logicalrelid AND tgenabled = 'D') AS is_quiet
 FROM pg_dist_partition
 JOIN pg_class ON pg_class.oid = logicalrelid
 WHERE relnamespace = current_schema()::regnamespace
@@ -154,8 +155,8 @@ async def engine_of(read: Read) -> Engine:
 
 
 async def undistributed(read: Read) -> list[str]:
-    """The tables of a Citus database that are to be distributed, in order."""
-    kinds = {row["relname"]: row["partmethod"] for row in await read(_KINDS)}
+    """The tables of a Citus database whose distribution is not complete, in order."""
+    kinds = {row["relname"]: row["partmethod"] for row in await read(_KINDS) if not row["is_quiet"]}
     return [
         *(name for name in ON_EVERY_NODE if kinds.get(name) != b"n"),
         *(name for name in BY_ORGANIZATION if kinds.get(name) != b"h"),
@@ -184,8 +185,14 @@ async def distribute_all(connection: Connection, progress: Callable[[str], None]
         raise UnknownCoordinatorError
     await prepare_session(connection)
     names = await undistributed(connection.fetch)
+    known = {row["relname"] for row in await connection.fetch(_KINDS)}
     for name in names:
+        if name in known:
+            continue
         progress(f"distributing: {name}")
+        # They ran when the rows were written, and write to tables whose turn is later. They are
+        # on again at the end, and until then the table counts as not distributed.
+        await connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER USER")
         if name in ON_EVERY_NODE:
             await connection.execute("SELECT create_reference_table($1)", name)
         else:
@@ -198,6 +205,8 @@ async def distribute_all(connection: Connection, progress: Callable[[str], None]
     for name in names:
         # The rows that were copied to the nodes are still here, unseen.
         await connection.execute("SELECT truncate_local_data_after_distributing_table($1)", name)
+    for name in names:
+        await connection.execute(f"ALTER TABLE {name} ENABLE TRIGGER USER")
     return names
 
 

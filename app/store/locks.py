@@ -96,6 +96,11 @@ def rules_keys(organization_id: OrganizationId, subject_ids: Iterable[SubjectId]
     return LockKeys((), _rules_keys(organization_id, subject_ids))
 
 
+async def lock_each(tx: Transaction, organization_id: OrganizationId, locks: LockKeys) -> None:
+    """All of these."""
+    await _wait_for(tx, organization_id, locks.alone, shared=locks.shared)
+
+
 async def lock_idempotency_key(tx: Transaction, scope: KeyScope) -> None:
     """Requests that carry the same key go one after the other."""
     await _wait_for(tx, scope.organization_id, first_keys(scope).alone)

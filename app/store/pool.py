@@ -257,7 +257,7 @@ class Transaction(Writes):
     trip.
     """
 
-    __slots__ = ("_connection", "_doomed", "_is_distributed", "is_snapshot")
+    __slots__ = ("_connection", "_doomed", "is_distributed", "is_snapshot")
 
     def __init__(
         self, connection: Connection, *, is_snapshot: bool = False, is_distributed: bool = False
@@ -266,7 +266,7 @@ class Transaction(Writes):
         self.is_snapshot = is_snapshot
         """Whether it can only read, and sees the same commits in every statement."""
         self._connection = connection
-        self._is_distributed = is_distributed
+        self.is_distributed = is_distributed
         self._doomed = False
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
@@ -281,7 +281,7 @@ class Transaction(Writes):
         """Execute the waiting writes. Returns how many rows the last of them touched."""
         if not self._waiting:
             return 0
-        if not self._is_distributed:
+        if not self.is_distributed:
             return await _execute(self._connection, *self.taken())
         waiting, self._waiting = self._waiting, []
         touched = 0
