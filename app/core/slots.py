@@ -263,6 +263,22 @@ def bookable_by_date(
     }
 
 
+def bookable_alike_until(
+    hours: Hours, rules: Rules, first_start: Minute | None, last: date, now: datetime
+) -> Minute:
+    """The last minute, counted as `minute_at_or_after` does, until which `bookable_by_date` gives
+    the same for the same free starts: while notice allows the first of those that it gave, and,
+    where the horizon is near the last date, while today lasts.
+    """
+    until = _LONG if first_start is None else first_start - rules.min_notice_minutes
+    # A clock that is turned back past midnight reads the date before once more.
+    if (day_number(last) + 1) * DAY_MINUTES < _horizon(hours, rules, now):
+        return until
+    this, zone = minute_of(now), hours.time_zone
+    today = date_interval(zone, local_date(zone, this))
+    return min(until, next(end for begin, end in today if begin <= this < end) - 1)
+
+
 def bookable_stretches(
     hours: Hours, rules: Rules, free: Mapping[date, Stretches], now: datetime
 ) -> Stretches:

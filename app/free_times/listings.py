@@ -1,4 +1,4 @@
-"""Listings: answers of this process, each true in the minute that it was made for and under the
+"""Listings: answers of this process, each true in the minutes that it was made for and under the
 stamps of all whose times it is made of. They are given again without reading or computing anything:
 lists of starts, the first starts of a provider, and whole answers to operations as they were sent.
 """
@@ -27,6 +27,11 @@ class Kept(NamedTuple, Generic[Listing]):
     listing: Listing
     bytes: int
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether its time is not over."""
+        return monotonic() < self.until
+
 
 class Listings(Generic[Listing]):
     """By question."""
@@ -51,17 +56,10 @@ class Listings(Generic[Listing]):
 
     def find(self, question: Hashable, circumstances: tuple[Hashable, ...]) -> Listing | None:
         """The listing, if it was made under the same circumstances and its time is not over."""
-        kept = self.find_kept(question, circumstances)
-        return None if kept is None else kept.listing
-
-    def find_kept(
-        self, question: Hashable, circumstances: tuple[Hashable, ...]
-    ) -> Kept[Listing] | None:
-        """As `find`, with what says that it is true."""
         kept = self._kept.get(question)
-        if kept is None or kept.circumstances != circumstances or monotonic() >= kept.until:
+        if kept is None or kept.circumstances != circumstances or not kept.is_fresh:
             return None
-        return kept
+        return kept.listing
 
     def keep(
         self,

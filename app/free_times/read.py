@@ -81,7 +81,7 @@ class FreeDays(NamedTuple, Generic[Of]):
     stamp: Stamp | None = None
     """The stamp under which this is true; None where it was computed without the caches."""
     fresh_seconds: float = 0.0
-    """How long this may be given again under the same stamp; 0 where it was just computed."""
+    """How long this may be given again under the same stamp; 0 where its age is not known."""
     counted: Counted = UNCOUNTED
     """What the limits of a provider's calendar count."""
 
@@ -172,7 +172,8 @@ class _State:
     days: list[Mapping[date, FreeDay]]
     age_seconds: float = 0.0
     """That of the oldest day found."""
-    is_computed: bool = False
+    is_own: bool = True
+    """Whether nothing was computed for an earlier question, so that its age is known."""
 
     @property
     def is_complete(self) -> bool:
@@ -180,18 +181,20 @@ class _State:
             len(days) == len(part.dates) for part, days in zip(self.parts, self.days, strict=True)
         )
 
-    def complete(self, at: int, computed: Mapping[date, FreeDay]) -> None:
-        """Add what was computed of a part, on all dates that were missing."""
+    def complete(self, at: int, computed: Mapping[date, FreeDay], *, is_own: bool) -> None:
+        """Add what was computed of a part, for this question or for an earlier one, on all dates
+        that were missing.
+        """
         dates, found = self.parts[at].dates, self.days[at]
         days = {**computed, **found}
         if found or len(days) != len(dates):
             days = {day: days[day] for day in dates}
         self.days[at] = days
-        self.is_computed = True
+        self.is_own = self.is_own and is_own
 
     def read(self) -> Read:
         fresh_seconds = 0.0
-        if not self.is_computed:
+        if self.is_own:
             age = max(self.age_seconds, monotonic() - self.read_at)
             fresh_seconds = DAY_LIFETIME_MS / 1000 - age
         return Read(self.source, self.parts, self.days, self.stamp, fresh_seconds)
@@ -435,16 +438,19 @@ class Reading:
                     key = (state.questions[at].stamp_key, part.name, bytes(state.stamp))
                 missing[_Place(each, at)] = key, dates[0], dates[-1]
 
+        own: set[_Place] = set()
+
         async def compute(mine: Mapping[_Place, Flight]) -> Mapping[_Place, Computed]:
+            own.update(mine)
             return await self._compute(states, mine)
 
         refused: set[Wanted] = set()
         computed = await self.accelerator.flights.run(missing, compute)
-        for (each, at), result in computed.items():
+        for place, result in computed.items():
             if isinstance(result, TemporarilyUnavailable):
-                refused.add(each)
+                refused.add(place.wanted)
             else:
-                states[each].complete(at, result)
+                states[place.wanted].complete(place.at, result, is_own=place in own)
         return refused
 
     async def _compute(

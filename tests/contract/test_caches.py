@@ -54,6 +54,7 @@ from app.notify.message import Channel, MessageKind
 from app.redis_client import Breaker
 from app.store import sql
 from app.usecases.listing import list_availability
+from app.usecases.listing.dates import Minutes
 from app.weighted_cache import WeightedCache, instances
 
 ROOT: Final = Path(__file__).parents[2]
@@ -246,9 +247,9 @@ def _put_whole_answer(owner: object, number: int) -> None:
     seen = SeenStamps.of(viewer.organization_id, stamps)
     assert seen is not None
     body = Body(bytes(16_000), bytes(1_700))
-    answer = kept_answers._Answer(seen, number, ("provider",), body)
+    answer = kept_answers._Answer(seen, Minutes(number, number + 1), number, ("provider",), body)
     key = kept_answers._Key(b"%d" % number + bytes(400), kept_answers._RIGHTS(viewer), "en")
-    kept_answers.put(owner, key, (number, number + 1), answer, LATER + number)
+    kept_answers.put(owner, key, answer, LATER + number)
 
 
 STATEMENTS: Final = [f"UPDATE thing SET size = {number} WHERE id = $1" for number in range(50)]

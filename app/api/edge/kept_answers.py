@@ -1,5 +1,5 @@
 """Whole answers: a request that was answered before is answered with the same bytes, for the same
-viewer, while the stamps of all that the answer is made of stand and the minute lasts.
+viewer, while the stamps of all that the answer is made of stand and the time changes nothing.
 
 They are known by the bytes of the request, so a known answer costs no parsing, no coercion and no
 context: one look at the stamps, shared with the requests beside it. They are kept among the
@@ -21,7 +21,6 @@ from app.api.transport.bodies import Body, compressed
 from app.api.transport.known import KnownAnswer
 from app.core.viewer import Viewer
 from app.free_times.shared import SeenStamps
-from app.usecases.listing.dates import circumstances_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from app.api.operation.context import Context
     from app.api.transport.requests import RequestInfo
     from app.free_times.listings import Kept, Listings
+    from app.usecases.listing.dates import Minutes
     from app.usecases.resources import Resources
 
 LONGEST_REQUEST: Final = 16 * 1024
@@ -45,6 +45,7 @@ _FIXED_BYTES: Final = 2_500
 
 class _Answer(NamedTuple):
     stamps: SeenStamps
+    minutes: Minutes
     cost: int
     fields: tuple[str, ...]
     body: Body
@@ -91,8 +92,8 @@ class KeptAnswers:
         shared = self._resources().accelerator.shared
         if (
             not await shared.still_count(answer.stamps)
-            or kept.circumstances != circumstances_of(self._resources().clock())
-            or monotonic() >= kept.until
+            or not answer.minutes.include(self._resources().clock())
+            or not kept.is_fresh
         ):
             return None
         if not takes_gzip:
@@ -100,7 +101,7 @@ class KeptAnswers:
         body = await compressed(answer.body)
         if body is not answer.body:
             answer = answer._replace(body=body)
-            put(self._listings, key, kept.circumstances, answer, kept.until)
+            put(self._listings, key, answer, kept.until)
         return body
 
     async def keep(
@@ -114,7 +115,7 @@ class KeptAnswers:
     ) -> Body:
         """The body of an answer without errors, kept if stamps vouch for all of it."""
         made_of, body = context.made_of, Body(plain)
-        if not made_of.may_be_kept or len(said) > LONGEST_REQUEST:
+        if not made_of.is_vouched_for or made_of.minutes is None or len(said) > LONGEST_REQUEST:
             return body
         stamps = SeenStamps.of(viewer.organization_id, made_of.stamps)
         if stamps is None:
@@ -122,18 +123,17 @@ class KeptAnswers:
         if info.takes_gzip:
             body = await compressed(body)
         key = _Key(said, _RIGHTS(viewer), info.language)
-        answer = _Answer(stamps, operation.cost, operation.fields, body)
-        put(self._listings, key, made_of.circumstances, answer, made_of.until)
+        answer = _Answer(stamps, made_of.minutes, operation.cost, operation.fields, body)
+        put(self._listings, key, answer, made_of.until)
         return body
 
 
 def put(
     listings: Listings[Any],
     key: _Key,
-    circumstances: tuple[Hashable, ...],
     answer: _Answer,
     until: float,
 ) -> None:
     """Keep it, with all that it and its key keep alive, until then by `time.monotonic`."""
     size = _FIXED_BYTES + getsizeof(key.said) + answer.stamps.size_bytes + answer.body.size
-    listings.keep(key, circumstances, answer, seconds=until - monotonic(), size_bytes=size)
+    listings.keep(key, (), answer, seconds=until - monotonic(), size_bytes=size)

@@ -1,5 +1,5 @@
 """What an answer is made of, as far as stamps vouch for it: an answer that is made of nothing else
-may be given again, as it was sent, while they stand and the minute lasts.
+may be given again, as it was sent, while they stand and the time changes nothing.
 """
 
 from __future__ import annotations
@@ -8,25 +8,25 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     from app.core.ids import OwnerId, ProviderId
     from app.free_times.listings import Kept
     from app.free_times.shared import Stamp
+    from app.usecases.listing.dates import Minutes
     from app.usecases.listing.list_availability import FreeTimes
 
 
 class MadeOf:
-    """Those whose stamps vouch for the answer, what it depends on of the present, and how long it
-    may be given. It may not be kept as soon as it is made of anything else, or of what was
-    seen at two times that differ.
+    """Those whose stamps vouch for the answer, the minutes in which it is the same, and how long it
+    may be given. It may not be kept as soon as it is made of anything else, or of something under
+    two stamps.
     """
 
-    __slots__ = ("_is_broken", "circumstances", "stamps", "until")
+    __slots__ = ("_is_broken", "minutes", "stamps", "until")
 
     def __init__(self) -> None:
         self._is_broken = False
-        self.circumstances: tuple[Hashable, ...] = ()
+        self.minutes: Minutes | None = None
+        """None without a listing: then nothing says how long it is true, and it may not be kept."""
         self.until = inf
         """By `time.monotonic`."""
         self.stamps: dict[OwnerId, Stamp] = {}
@@ -35,11 +35,6 @@ class MadeOf:
     def is_vouched_for(self) -> bool:
         """Whether stamps vouch for all of it, so far."""
         return not self._is_broken
-
-    @property
-    def may_be_kept(self) -> bool:
-        """Only with a listing: nothing else says how long it is true."""
-        return not self._is_broken and self.until < inf
 
     def add_anything(self) -> None:
         """Something that no stamp vouches for."""
@@ -52,9 +47,7 @@ class MadeOf:
 
     def add_listing(self, provider_id: ProviderId, kept: Kept[FreeTimes]) -> None:
         """A listing of a provider."""
-        stamp, *circumstances = kept.circumstances
-        self.add(provider_id, cast("Stamp", stamp))
-        if self.until < inf and self.circumstances != tuple(circumstances):
-            self._is_broken = True
-        self.circumstances = tuple(circumstances)
+        stamp, minutes = cast("tuple[Stamp, Minutes]", kept.circumstances)
+        self.add(provider_id, stamp)
+        self.minutes = minutes if self.minutes is None else minutes.within(self.minutes)
         self.until = min(self.until, kept.until)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.core.refusals import InvalidDateRange
 from app.core.sentences import say
@@ -35,6 +35,23 @@ def valid_dates(first: date, last: date) -> InvalidDateRange | None:
             message=say("These dates are outside the years the calendar supports.")
         )
     return None
+
+
+class Minutes(NamedTuple):
+    """The minutes, both inclusive, in which a list of free times is the same, if nothing changes
+    but the time. Counted as notice counts them, by `minute_at_or_after`.
+    """
+
+    first: Minute
+    last: Minute
+
+    def include(self, now: datetime) -> bool:
+        """Whether this instant is one of them."""
+        return self.first <= minute_at_or_after(now) <= self.last
+
+    def within(self, others: Minutes) -> Minutes:
+        """Those that are in both."""
+        return Minutes(max(self.first, others.first), min(self.last, others.last))
 
 
 def circumstances_of(now: datetime) -> tuple[Minute, Minute]:

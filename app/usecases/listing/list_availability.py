@@ -5,17 +5,18 @@ side.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from app.cache.written import WrittenLists
 from app.core.party import Party
 from app.core.refusals import InvalidDateRange, InvalidInput, NotFound, TemporarilyUnavailable
-from app.core.slots import by_viewer_date, dates_of_viewer
+from app.core.slots import bookable_alike_until, by_viewer_date, dates_of_viewer
 from app.core.validation import valid_time_zone
+from app.core.zones import minute_at_or_after
 from app.free_times.read import FreeDays, bookable_days, read_free_days
 from app.free_times.sources import RULES_MARGIN
 from app.store.calendars import load_calendars
-from app.usecases.listing.dates import ZONES_APART, circumstances_of, valid_dates
+from app.usecases.listing.dates import ZONES_APART, Minutes, valid_dates
 from app.usecases.listing.list_service import ServiceQuestion, ServiceTimes, list_services
 
 if TYPE_CHECKING:
@@ -69,14 +70,18 @@ def known_listing(
     stamps: Mapping[ProviderId, Stamp],
 ) -> Kept[FreeTimes] | None:
     """The answer that was given before, where the provider's stamp was seen since the question
-    came, and vouches for it: the stamp is the first of its circumstances.
+    came, and vouches for it. Its circumstances are the stamp, and the minutes in which it is the
+    same.
     """
     stamp = stamps.get(question.provider_id)
     if stamp is None:
         return None
-    return resources.accelerator.listings.find_kept(
-        (organization_id, question), (stamp, *circumstances_of(resources.clock()))
-    )
+    kept: Kept[FreeTimes] | None = resources.accelerator.listings.peek((organization_id, question))
+    if kept is None:
+        return None
+    known_stamp, minutes = cast("tuple[Stamp, Minutes]", kept.circumstances)
+    is_true = known_stamp == stamp and minutes.include(resources.clock()) and kept.is_fresh
+    return kept if is_true else None
 
 
 async def list_availability(
@@ -171,7 +176,7 @@ async def _answer(
             stamps[question.provider_id] = answer.stamp
             resources.accelerator.listings.keep(
                 (organization_id, question),
-                (answer.stamp, *circumstances_of(now)),
+                (answer.stamp, _same_minutes(answer, listed, now)),
                 listed,
                 seconds=answer.fresh_seconds,
                 size_bytes=_size(listed),
@@ -249,6 +254,14 @@ def free_times(found: FreeDays[Calendar], question: SlotQuestion, now: datetime)
         starts_by_date=starts,
         written=WrittenLists(_room(starts)),
     )
+
+
+def _same_minutes(found: FreeDays[Calendar], listed: FreeTimes, now: datetime) -> Minutes:
+    """The minutes in which these times are listed. What limits allow is asked again each minute."""
+    calendar, this = found.calendar, minute_at_or_after(now)
+    first = next((starts[0] for starts in listed.starts_by_date.values() if starts), None)
+    until = bookable_alike_until(calendar.hours, calendar.rules, first, max(found.days), now)
+    return Minutes(this, min(this, until) if calendar.limits else until)
 
 
 def _room(starts: Mapping[date, Sequence[Minute]]) -> int:

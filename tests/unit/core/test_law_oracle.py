@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from app.core.hours import windows_of
 from app.core.slots import (
+    Claim,
     active,
     bookable,
+    bookable_alike_until,
     bookable_starts,
     bookable_stretches,
     explain,
@@ -24,7 +26,8 @@ from app.core.slots import (
     is_bookable,
     starts_on_grid,
 )
-from app.core.zones import instant_of, known_zones, minute_of
+from app.core.zones import instant_of, known_zones, local_date, minute_at_or_after, minute_of
+from app.usecases.listing.dates import Minutes
 from tests.unit.core.oracle import Walk
 from tests.unit.core.worlds import (
     changes,
@@ -73,6 +76,9 @@ def the_engine_is_the_oracle(data: st.DataObject, zone: str, day: date) -> None:
     possible = free_stretches(hours, rules, active(claims, now), day, last)
     allowed = bookable_stretches(hours, rules, possible, now)
     assert starts_on_grid(allowed, rules.step_minutes) == tuple(sorted(flat))
+    the_list_stays_while_it_is_said_to(
+        data, walk, [each for each in claims if not each.expires_at], now
+    )
     start = minute_of(midnight)
     asked = data.draw(st.lists(st.integers(start - 600, start + 2040), min_size=1, max_size=10))
     asked += data.draw(st.lists(st.sampled_from(every), max_size=10)) if every else []
@@ -88,6 +94,26 @@ def the_engine_is_the_oracle(data: st.DataObject, zone: str, day: date) -> None:
             assert walk.reasons(claims, instant_of(minute), now) == set()
         else:
             assert walk.reasons(claims, instant_of(minute), now) != set()
+
+
+def the_list_stays_while_it_is_said_to(
+    data: st.DataObject, walk: Walk, claims: list[Claim], now: datetime
+) -> None:
+    hours, rules, first, last = walk.hours, walk.rules, walk.first, walk.last
+    listed = bookable_starts(hours, rules, claims, first, last, now)
+    first_start = min((starts[0] for starts in listed.values() if starts), default=None)
+    until = bookable_alike_until(hours, rules, first_start, last, now)
+    minutes = Minutes(minute_at_or_after(now), until)
+    # Only in the last minute of a day is the list of no use in the very minute of now.
+    assert (
+        minutes.include(now)
+        or len({local_date(hours.time_zone, minute_of(now) + each) for each in (0, 1)}) == 2
+    )
+    away = data.draw(st.integers(-3, 3) | st.integers(-2 * 1440, 4 * 1440))
+    near = until if until < minute_of(now) + 10_000 and data.draw(st.booleans()) else minute_of(now)
+    later = instant_of(near + away) + timedelta(microseconds=data.draw(st.integers(0, 59_999_999)))
+    if minutes.include(later):
+        assert bookable_starts(hours, rules, claims, first, last, later) == listed
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=PATIENT)
