@@ -13,6 +13,58 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.appointment_is_sound(status text, starts_at timestamp with time zone, ends_at timestamp with time zone, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, contact_channels text[], notes text, staff_notes text, external_id text, guest_origin bytea, version integer, time_version integer, manage_generation integer, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_grace_minutes integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, cancelled_at timestamp with time zone, cancellation_reason text, cancellation_fee_minor bigint, cancellation_fee_currency text, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[]) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+BEGIN
+    RETURN starts_at < ends_at
+        AND version >= 1 AND time_version >= 1 AND time_version <= version
+        AND manage_generation >= 0
+        -- What was given
+        AND char_length(contact_name) BETWEEN 1 AND 200
+        AND char_length(contact_email) BETWEEN 3 AND 254
+        AND contact_phone ~ '^\+[0-9]{3,15}$'
+        AND char_length(contact_locale) BETWEEN 2 AND 35
+        AND contact_channels <@ ARRAY['EMAIL', 'SMS']
+        AND char_length(customer_time_zone) BETWEEN 1 AND 64
+        AND char_length(notes) BETWEEN 1 AND 2000
+        AND char_length(staff_notes) BETWEEN 1 AND 2000
+        AND char_length(external_id) BETWEEN 1 AND 255
+        AND octet_length(guest_origin) = 16
+        -- Price and policy
+        AND price_minor BETWEEN 0 AND 2147483647
+        AND price_currency ~ '^[A-Z]{3}$'
+        AND (price_minor IS NULL) = (price_currency IS NULL)
+        AND policy_free_until_minutes_before BETWEEN 0 AND 1584000
+        AND policy_grace_minutes BETWEEN 0 AND 1584000
+        AND policy_late_cancellation IN ('ALLOWED', 'FEE', 'REFUSED')
+        AND policy_late_fee_minor BETWEEN 0 AND 2147483647
+        AND policy_late_fee_currency ~ '^[A-Z]{3}$'
+        AND policy_late_fee_percent BETWEEN 1 AND 100
+        AND num_nonnulls(policy_late_fee_minor, policy_late_fee_percent)
+            = CASE WHEN policy_late_cancellation = 'FEE' THEN 1 ELSE 0 END
+        AND (policy_late_fee_minor IS NULL) = (policy_late_fee_currency IS NULL)
+        AND (policy_late_fee_percent IS NULL OR price_minor IS NOT NULL)
+        -- Its cancellation
+        AND (status = 'CANCELLED') = (cancelled_at IS NOT NULL)
+        AND char_length(cancellation_reason) BETWEEN 1 AND 500
+        AND cancellation_fee_minor BETWEEN 0 AND 2147483647
+        AND cancellation_fee_currency ~ '^[A-Z]{3}$'
+        AND (cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)
+        AND (cancellation_fee_minor IS NULL OR status = 'CANCELLED')
+        -- What it takes
+        AND (
+            (provider_ids IS NULL AND named IS NULL AND resource_ids IS NULL)
+            OR (
+                provider_ids[1] = provider_id AND named >= 0 AND named <= cardinality(provider_ids)
+                AND resource_ids IS NOT NULL
+            ) IS TRUE
+        )
+        AND seats >= 1 AND seats <= CASE WHEN session_id IS NULL THEN 1 ELSE 1000 END
+        AND ignored <> '{}' AND ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}';
+END
+$_$;
+
 CREATE FUNCTION public.appointment_written() RETURNS trigger
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -35,8 +87,7 @@ BEGIN
         IF with_all_words = cardinality(readers) THEN
             RETURN NULL;
         END IF;
-        -- The words of a customer are written in the transaction that writes the customer. One without any is written by
-        -- this statement, with this appointment: nobody else can write theirs.
+        -- Nobody else sees a customer whom this transaction has made, so nobody else writes their words.
         IF of_customer = 0 THEN
             INSERT INTO customer_word (organization_id, reader_id, line, customer_id)
             SELECT customer.organization_id, reader.id, each.line, customer.id
@@ -45,12 +96,12 @@ BEGIN
             CROSS JOIN unnest(word_lines(words)) AS each (line)
             WHERE customer.organization_id = NEW.organization_id
                 AND customer.id = NEW.customer_id
+                AND customer.xmin = pg_current_xact_id()::xid
                 AND customer.name = NEW.contact_name
                 AND customer.email IS NOT DISTINCT FROM NEW.contact_email
                 AND customer.phone IS NOT DISTINCT FROM NEW.contact_phone
                 AND customer.made_by_provider IS NULL
-                AND customer.erased_at IS NULL
-            ON CONFLICT DO NOTHING;
+                AND customer.erased_at IS NULL;
             IF FOUND THEN
                 RETURN NULL;
             END IF;
@@ -154,6 +205,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.claim_is_sound(during tstzrange, visit tstzrange, unit integer, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN unit >= 1
+        AND num_nonnulls(appointment_id, hold_id, session_id) = 1
+        AND (session_id IS NOT NULL OR (hold_id IS NULL) = (expires_at IS NULL))
+        AND lower_inc(during) AND NOT upper_inc(during) AND NOT isempty(during)
+        AND lower_inc(visit) AND NOT upper_inc(visit) AND NOT isempty(visit)
+        AND visit <@ during
+        -- No longer than three days
+        AND extract(epoch FROM upper(during)) - extract(epoch FROM lower(during)) <= 3 * 86400
+        -- Whole minutes
+        AND mod(extract(epoch FROM lower(during)), 60) = 0
+        AND mod(extract(epoch FROM upper(during)), 60) = 0
+        AND mod(extract(epoch FROM lower(visit)), 60) = 0
+        AND mod(extract(epoch FROM upper(visit)), 60) = 0;
+END
+$$;
+
 CREATE FUNCTION public.claims_under_lock(organization_id uuid, lock_keys bigint[], subject_ids uuid[], from_minute integer, until_minute integer, longest_minutes integer) RETURNS TABLE(subject_id uuid, claimed_from integer, claimed_until integer, visit_from integer, visit_until integer, appointment_id uuid, expires_at timestamp with time zone, unit integer)
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -249,6 +320,22 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.customer_is_sound(subject text, name text, email text, phone text, time_zone text, locale text, channels text[], external_id text, made_by_staff boolean, made_by_provider uuid) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+BEGIN
+    RETURN char_length(subject) BETWEEN 1 AND 255
+        AND char_length(name) BETWEEN 1 AND 200
+        AND char_length(email) BETWEEN 3 AND 254
+        AND phone ~ '^\+[0-9]{3,15}$'
+        AND char_length(time_zone) BETWEEN 1 AND 64
+        AND char_length(locale) BETWEEN 2 AND 35
+        AND channels <@ ARRAY['EMAIL', 'SMS']
+        AND char_length(external_id) BETWEEN 1 AND 255
+        AND (made_by_provider IS NULL OR made_by_staff);
+END
+$_$;
+
 CREATE FUNCTION public.customer_of_booking(of_organization uuid, named_customer uuid, given_subject text, given_email text, given_phone text) RETURNS uuid
     LANGUAGE plpgsql STABLE
     AS $$
@@ -278,15 +365,8 @@ $$;
 
 CREATE FUNCTION public.customer_written() RETURNS trigger
     LANGUAGE plpgsql
-    SET enable_seqscan TO 'off'
     AS $$
 BEGIN
-    -- The trigger of its appointment, which fires first, has found all words already.
-    IF TG_OP = 'INSERT' AND EXISTS (
-        SELECT FROM customer_word WHERE organization_id = NEW.organization_id AND customer_id = NEW.id
-    ) THEN
-        RETURN NULL;
-    END IF;
     PERFORM remember_customer(NEW.organization_id, NEW.id);
     RETURN NULL;
 END
@@ -657,7 +737,12 @@ BEGIN
     FOREACH word IN ARRAY ''::text || known LOOP
         line := left(word || all_words, 600);
         -- Cut so that a line fits into a cursor. What is cut off is still found by its own row.
-        lines := lines || CASE WHEN octet_length(line) > 600 THEN left(line, 150) ELSE line END;
+        IF octet_length(line) > 600 THEN
+            line := left(line, 150);
+        END IF;
+        IF line <> ALL (lines) THEN
+            lines := lines || line;
+        END IF;
     END LOOP;
     RETURN lines;
 END
@@ -705,46 +790,8 @@ CREATE TABLE public.appointment (
     staff_notes text,
     manage_generation integer DEFAULT 0 NOT NULL,
     external_id text,
-    CONSTRAINT appointment_cancellation_fee_currency_form CHECK ((cancellation_fee_currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT appointment_cancellation_fee_range CHECK (((cancellation_fee_minor >= 0) AND (cancellation_fee_minor <= 2147483647))),
-    CONSTRAINT appointment_cancellation_fee_whole CHECK ((((cancellation_fee_minor IS NULL) = (cancellation_fee_currency IS NULL)) AND ((cancellation_fee_minor IS NULL) OR (status = 'CANCELLED'::text)))),
-    CONSTRAINT appointment_cancellation_reason_length CHECK (((char_length(cancellation_reason) >= 1) AND (char_length(cancellation_reason) <= 500))),
-    CONSTRAINT appointment_cancelled_when CHECK (((status = 'CANCELLED'::text) = (cancelled_at IS NOT NULL))),
-    CONSTRAINT appointment_contact_channels_known CHECK ((contact_channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
-    CONSTRAINT appointment_contact_email_length CHECK (((char_length(contact_email) >= 3) AND (char_length(contact_email) <= 254))),
-    CONSTRAINT appointment_contact_locale_length CHECK (((char_length(contact_locale) >= 2) AND (char_length(contact_locale) <= 35))),
-    CONSTRAINT appointment_contact_name_length CHECK (((char_length(contact_name) >= 1) AND (char_length(contact_name) <= 200))),
-    CONSTRAINT appointment_contact_phone_form CHECK ((contact_phone ~ '^\+[0-9]{3,15}$'::text)),
-    CONSTRAINT appointment_customer_time_zone_length CHECK (((char_length(customer_time_zone) >= 1) AND (char_length(customer_time_zone) <= 64))),
-    CONSTRAINT appointment_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
-    CONSTRAINT appointment_guest_origin_length CHECK ((octet_length(guest_origin) = 16)),
-    CONSTRAINT appointment_ignored_any CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}'::text[]))),
-    CONSTRAINT appointment_manage_generation_range CHECK ((manage_generation >= 0)),
-    CONSTRAINT appointment_notes_length CHECK (((char_length(notes) >= 1) AND (char_length(notes) <= 2000))),
-    CONSTRAINT appointment_of_several CHECK ((((provider_ids IS NULL) AND (named IS NULL) AND (resource_ids IS NULL)) OR (((provider_ids[1] = provider_id) AND ((named >= 0) AND (named <= cardinality(provider_ids))) AND (resource_ids IS NOT NULL)) IS TRUE))),
-    CONSTRAINT appointment_policy_fee_computable CHECK (((num_nonnulls(policy_late_fee_minor, policy_late_fee_percent) =
-CASE
-    WHEN (policy_late_cancellation = 'FEE'::text) THEN 1
-    ELSE 0
-END) AND ((policy_late_fee_minor IS NULL) = (policy_late_fee_currency IS NULL)) AND ((policy_late_fee_percent IS NULL) OR (price_minor IS NOT NULL)))),
-    CONSTRAINT appointment_policy_free_until_range CHECK (((policy_free_until_minutes_before >= 0) AND (policy_free_until_minutes_before <= 1584000))),
-    CONSTRAINT appointment_policy_grace_range CHECK (((policy_grace_minutes >= 0) AND (policy_grace_minutes <= 1584000))),
-    CONSTRAINT appointment_policy_late_cancellation_known CHECK ((policy_late_cancellation = ANY (ARRAY['ALLOWED'::text, 'FEE'::text, 'REFUSED'::text]))),
-    CONSTRAINT appointment_policy_late_fee_currency_form CHECK ((policy_late_fee_currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT appointment_policy_late_fee_percent_range CHECK (((policy_late_fee_percent >= 1) AND (policy_late_fee_percent <= 100))),
-    CONSTRAINT appointment_policy_late_fee_range CHECK (((policy_late_fee_minor >= 0) AND (policy_late_fee_minor <= 2147483647))),
-    CONSTRAINT appointment_price_currency_form CHECK ((price_currency ~ '^[A-Z]{3}$'::text)),
-    CONSTRAINT appointment_price_range CHECK (((price_minor >= 0) AND (price_minor <= 2147483647))),
-    CONSTRAINT appointment_price_whole CHECK (((price_minor IS NULL) = (price_currency IS NULL))),
-    CONSTRAINT appointment_seats_range CHECK (((seats >= 1) AND (seats <=
-CASE
-    WHEN (session_id IS NULL) THEN 1
-    ELSE 1000
-END))),
-    CONSTRAINT appointment_staff_notes_length CHECK (((char_length(staff_notes) >= 1) AND (char_length(staff_notes) <= 2000))),
-    CONSTRAINT appointment_status_known CHECK ((status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text]))),
-    CONSTRAINT appointment_time_order CHECK ((starts_at < ends_at)),
-    CONSTRAINT appointment_version_range CHECK (((version >= 1) AND ((time_version >= 1) AND (time_version <= version))))
+    CONSTRAINT appointment_sound CHECK (public.appointment_is_sound(status, starts_at, ends_at, customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, contact_channels, notes, staff_notes, external_id, guest_origin, version, time_version, manage_generation, price_minor, price_currency, policy_free_until_minutes_before, policy_grace_minutes, policy_late_cancellation, policy_late_fee_minor, policy_late_fee_currency, policy_late_fee_percent, cancelled_at, cancellation_reason, cancellation_fee_minor, cancellation_fee_currency, provider_id, provider_ids, named, resource_ids, session_id, seats, ignored)),
+    CONSTRAINT appointment_status_known CHECK ((status = ANY (ARRAY['CONFIRMED'::text, 'CANCELLED'::text, 'COMPLETED'::text, 'NO_SHOW'::text])))
 );
 
 CREATE TABLE public.appointment_history (
@@ -878,13 +925,7 @@ CREATE TABLE public.claim (
     subject_id uuid NOT NULL,
     unit integer DEFAULT 1 NOT NULL,
     session_id uuid,
-    CONSTRAINT claim_during_half_open CHECK ((lower_inc(during) AND (NOT upper_inc(during)) AND lower_inc(visit) AND (NOT upper_inc(visit)) AND (NOT isempty(during)) AND (NOT isempty(visit)))),
-    CONSTRAINT claim_length CHECK (((EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)) - EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text))) <= ((3 * 86400))::numeric)),
-    CONSTRAINT claim_of_hold_expires CHECK (((session_id IS NOT NULL) OR ((hold_id IS NULL) = (expires_at IS NULL)))),
-    CONSTRAINT claim_of_one CHECK ((num_nonnulls(appointment_id, hold_id, session_id) = 1)),
-    CONSTRAINT claim_unit_range CHECK ((unit >= 1)),
-    CONSTRAINT claim_visit_inside CHECK ((visit <@ during)),
-    CONSTRAINT claim_whole_minutes CHECK (((mod(EXTRACT(epoch FROM (lower(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(during) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (lower(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric) AND (mod(EXTRACT(epoch FROM (upper(visit) AT TIME ZONE 'UTC'::text)), (60)::numeric) = (0)::numeric)))
+    CONSTRAINT claim_sound CHECK (public.claim_is_sound(during, visit, unit, appointment_id, hold_id, session_id, expires_at))
 );
 
 CREATE TABLE public.customer (
@@ -902,15 +943,7 @@ CREATE TABLE public.customer (
     external_id text,
     made_by_staff boolean DEFAULT false NOT NULL,
     made_by_provider uuid,
-    CONSTRAINT customer_channels_known CHECK ((channels <@ ARRAY['EMAIL'::text, 'SMS'::text])),
-    CONSTRAINT customer_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254))),
-    CONSTRAINT customer_external_id_length CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
-    CONSTRAINT customer_locale_length CHECK (((char_length(locale) >= 2) AND (char_length(locale) <= 35))),
-    CONSTRAINT customer_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200))),
-    CONSTRAINT customer_phone_form CHECK ((phone ~ '^\+[0-9]{3,15}$'::text)),
-    CONSTRAINT customer_provider_is_staff CHECK (((made_by_provider IS NULL) OR made_by_staff)),
-    CONSTRAINT customer_subject_length CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
-    CONSTRAINT customer_time_zone_length CHECK (((char_length(time_zone) >= 1) AND (char_length(time_zone) <= 64)))
+    CONSTRAINT customer_sound CHECK (public.customer_is_sound(subject, name, email, phone, time_zone, locale, channels, external_id, made_by_staff, made_by_provider))
 );
 
 CREATE TABLE public.customer_word (
@@ -1783,7 +1816,7 @@ CREATE TRIGGER availability_exception_written_by_0_1 BEFORE INSERT OR UPDATE ON 
 
 CREATE TRIGGER claim_written_by_0_1 BEFORE INSERT OR UPDATE ON public.claim FOR EACH ROW WHEN ((new.subject_id IS NULL)) EXECUTE FUNCTION public.subject_is_provider();
 
-CREATE TRIGGER customer_inserted AFTER INSERT ON public.customer FOR EACH ROW EXECUTE FUNCTION public.customer_written();
+CREATE TRIGGER customer_inserted AFTER INSERT ON public.customer FOR EACH ROW WHEN (new.made_by_staff) EXECUTE FUNCTION public.customer_written();
 
 CREATE TRIGGER customer_updated AFTER UPDATE ON public.customer FOR EACH ROW WHEN (((((old.name IS DISTINCT FROM new.name) OR (old.email IS DISTINCT FROM new.email)) OR (old.phone IS DISTINCT FROM new.phone)) OR (old.erased_at IS DISTINCT FROM new.erased_at))) EXECUTE FUNCTION public.customer_written();
 
