@@ -455,7 +455,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION public.lock_change_as_seen(organization_id uuid, alone bigint[], shared bigint[], changed_appointment uuid, seen_version integer, seen_rules bigint, for_mutation text, of_caller text, given_key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer) RETURNS boolean
+CREATE FUNCTION public.lock_change_as_seen(organization_id uuid, alone bigint[], shared bigint[], changed_appointment uuid, seen_version integer, seen_rules bigint, for_mutation text, of_caller text, given_key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer, seen_organization xid) RETURNS boolean
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -491,6 +491,10 @@ BEGIN
     FOR KEY SHARE SKIP LOCKED;
     -- One statement after all locks: it sees what those had written who held them before.
     IF NOT FOUND OR version_now <> seen_version OR EXISTS (
+        SELECT
+        FROM organization
+        WHERE organization.id = of_organization AND organization.xmin <> seen_organization
+    ) OR EXISTS (
         SELECT
         FROM idempotency_key AS known
         WHERE known.organization_id = of_organization

@@ -218,6 +218,8 @@ class ChangeLook(NamedTuple):
     """Whether nothing else takes the first minute of the new time from the lead."""
     reminders: Sequence[int]
     """How many minutes before the start the organization reminds."""
+    organization_version: int
+    """Of its settings: a move rests on them."""
 
 
 async def look_before_change(
@@ -258,6 +260,7 @@ async def look_before_change(
         is_used=row["is_used"],
         is_free=row["is_free"],
         reminders=row["reminders"],
+        organization_version=row["organization_version"],
     )
 
 

@@ -424,8 +424,8 @@ def _looked_at(
     scope: KeyScope | None = None,
     claims: Claims | None = None,
 ) -> tuple[object, ...]:
-    """What `lock_change_as_seen` locks and compares: a key only for a move, whose new time must be
-    free.
+    """What `lock_change_as_seen` locks and compares. Only a move has a key, rests on the settings
+    of the organization, and needs its new time to be free.
     """
     new = claims or {}
     taken = [(subject_id, each) for subject_id in sorted(new) for each in new[subject_id]]
@@ -439,6 +439,7 @@ def _looked_at(
         [each.claimed_from for _, each in taken],
         [each.claimed_until for _, each in taken],
         LONGEST_CLAIM_MINUTES,
+        None if scope is None else look.organization_version,
     )
 
 

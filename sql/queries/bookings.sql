@@ -56,13 +56,13 @@ LEFT JOIN customer
 -- and the zone of each subject that gives it; the version of the rules by which a new time is
 -- decided; whether the customer is erased, and whether their other visits matter, since the
 -- organization does not allow them to overlap; whether the key is used; when the organization
--- reminds; and whether nothing else takes minute $6 of the lead's time. $7 is the length of the
--- longest claim.
+-- reminds, and the version of its settings; and whether nothing else takes minute $6 of the lead's
+-- time. $7 is the length of the longest claim.
 -- params: organization_id uuid, appointment_id uuid, mutation text, caller text, key text, minute integer, longest_minutes integer
 SELECT found.*, own.claimed_ids, own.time_zones, own.claims, customer.erased_at IS NOT NULL AS is_erased,
     NOT organization.allows_customer_overlap AND (customer.subject IS NOT NULL OR customer.made_by_staff)
     AS is_limited,
-    organization.reminder_minutes_before AS reminders,
+    organization.reminder_minutes_before AS reminders, organization.xmin AS organization_version,
     EXISTS (
         SELECT
         FROM idempotency_key AS known

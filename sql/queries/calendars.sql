@@ -222,18 +222,18 @@ FROM lock_as_seen(
 -- taken without waiting, and what was seen before is looked at again. Where a lock is taken or
 -- anything has changed, the statement fails with SW001, and all that is written with it. As above,
 -- the function runs before anything is written.
--- params: organization_id uuid, appointment_id uuid, alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer
+-- params: organization_id uuid, appointment_id uuid, alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer, seen_organization xid
 SELECT was_seen
 FROM lock_change_as_seen(
     organization_id => $1, changed_appointment => $2, alone => $3, shared => $4, seen_version => $5, seen_rules => $6,
     for_mutation => $7, of_caller => $8, given_key => $9, subject_ids => $10, claimed_froms => $11,
-    claimed_untils => $12, longest_minutes => $13
+    claimed_untils => $12, longest_minutes => $13, seen_organization => $14
 ) AS was_seen;
 
 -- name: move_as_seen :exec
 -- The same where an appointment is moved: its time is freed, and then the new time is taken, which
 -- may overlap it. The parameters up to $12 are those of insert_claims.
--- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[], alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, looked_at uuid[], looked_from integer[], looked_until integer[], longest_minutes integer
+-- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[], alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, looked_at uuid[], looked_from integer[], looked_until integer[], longest_minutes integer, seen_organization xid
 WITH freed AS (
     UPDATE claim
     SET active = false
@@ -251,7 +251,7 @@ END AS is_written
 FROM lock_change_as_seen(
     organization_id => $1, changed_appointment => $2, alone => $13, shared => $14, seen_version => $15, seen_rules => $16,
     for_mutation => $17, of_caller => $18, given_key => $19, subject_ids => $20, claimed_froms => $21,
-    claimed_untils => $22, longest_minutes => $23
+    claimed_untils => $22, longest_minutes => $23, seen_organization => $24
 ) AS was_seen;
 
 -- name: free_appointment_time :exec

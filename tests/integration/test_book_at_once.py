@@ -280,6 +280,34 @@ async def test_an_appointment_moves_and_is_cancelled_as_it_is_by_then(
     assert await broken_laws(api.resources.pool, api.organization.id) == {}
 
 
+async def test_a_move_rests_on_the_settings_as_they_are_by_then(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the organization reminds, and whether a customer may be in two places at once."""
+    provider, other = await a_provider(api), await a_provider(api)
+    kim = api.customer("kim")
+
+    async def settled(**settings: object) -> None:
+        await api.ask(UPDATE_ORGANIZATION, caller=api.admin, input=settings)
+
+    made(await book(api, other, NINE, caller=kim, customer=KIM), "BookingConfirmation")
+    booked = made(await book(api, provider, ELEVEN, caller=kim), "BookingConfirmation")
+    before_writing(monkeypatch, partial(settled, reminderMinutesBefore=[45]))
+    answer, went = await way_of(move(api, booked, TEN, caller=kim), MOVED)
+    made(answer, "BookingConfirmation")
+    assert went == [Way.CHANGED]
+    planned = await api.rows(
+        "SELECT kind FROM message_outbox WHERE organization_id = $1 AND time_version = 2",
+        api.organization.id,
+    )
+    assert {row["kind"] for row in planned} == {"RESCHEDULED", "BEFORE_45"}
+
+    before_writing(monkeypatch, partial(settled, allowsCustomerOverlap=False))
+    answer, went = await way_of(move(api, booked, NINE, caller=kim), MOVED)
+    assert made(answer, "SlotUnavailableError")["reasons"] == ["CUSTOMER_BUSY"]
+    assert went == [Way.CHANGED]
+
+
 @pytest.mark.parametrize("kind", [MOVED, CANCELLED])
 async def test_an_appointment_that_is_locked_is_waited_for_the_long_way(
     api: Api, kind: AppointmentChangeKind
