@@ -229,10 +229,12 @@ class Pool:
 class Writes:
     """Writes that wait, to be sent as one statement."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_waiting", "is_distributed")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_distributed: bool = False) -> None:
         self._waiting: list[tuple[str, Sequence[object]]] = []
+        self.is_distributed = is_distributed
+        """Whether the database is distributed: then each is sent as a statement of its own."""
 
     def later(self, sql: str, arguments: Sequence[object]) -> None:
         """A write that waits. Those that wait together don't see one another."""
@@ -257,16 +259,15 @@ class Transaction(Writes):
     trip.
     """
 
-    __slots__ = ("_connection", "_doomed", "is_distributed", "is_snapshot")
+    __slots__ = ("_connection", "_doomed", "is_snapshot")
 
     def __init__(
         self, connection: Connection, *, is_snapshot: bool = False, is_distributed: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(is_distributed=is_distributed)
         self.is_snapshot = is_snapshot
         """Whether it can only read, and sees the same commits in every statement."""
         self._connection = connection
-        self.is_distributed = is_distributed
         self._doomed = False
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:

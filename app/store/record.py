@@ -29,6 +29,7 @@ _OUTBOX = query("insert_outbox")
 _KEY = query("insert_idempotency_key")
 _BEGIN_EPOCH = query("begin_epoch")
 _EVENTS = query("insert_events")
+_RECORD_EVENTS = query("record_events")
 
 
 def insert_history(
@@ -118,9 +119,7 @@ def insert_events(
     occurred_at: datetime,
 ) -> None:
     """Events, each under its id. The transaction's id is their place in the organization's log."""
-    _BEGIN_EPOCH.once(writes, organization_id)
-    _EVENTS.later(
-        writes,
+    happened = (
         organization_id,
         [event_id for event_id, _ in happenings],
         [each.type for _, each in happenings],
@@ -132,3 +131,8 @@ def insert_events(
         author.actor,
         author.staff_subject,
     )
+    if writes.is_distributed:
+        _RECORD_EVENTS.later(writes, *happened)
+    else:
+        _BEGIN_EPOCH.once(writes, organization_id)
+        _EVENTS.later(writes, *happened)

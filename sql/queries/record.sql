@@ -76,3 +76,13 @@ FROM (
 ) AS place
 CROSS JOIN unnest($2::uuid[], $3::text[], $4::uuid[], $5::integer[], $6::uuid[], $7::uuid[])
     AS happened (id, type, subject_id, version, provider_id, customer_id);
+
+-- name: record_events :exec
+-- The same as begin_epoch and insert_events, by a function that runs where the organization's rows
+-- are: only where the database is distributed.
+-- params: organization_id uuid, ids uuid[], types text[], subject_ids uuid[], versions integer[], provider_ids uuid[], customer_ids uuid[], occurred_at timestamptz, actor text, actor_subject text
+SELECT is_recorded
+FROM record_events(
+    organization_id => $1, ids => $2, types => $3, subject_ids => $4, versions => $5, provider_ids => $6,
+    customer_ids => $7, occurred_at => $8, actor => $9, actor_subject => $10
+) AS is_recorded;

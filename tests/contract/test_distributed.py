@@ -30,9 +30,9 @@ READS = re.compile(rf"\b(?:FROM|JOIN|UPDATE|USING)\s+({'|'.join(BY_ORGANIZATION)
 BOUND = re.compile(r"\borganization_id = (?:\$1\b|\w+\.organization_id\b)")
 INSERTS = re.compile(r"INSERT INTO \w+\s*\([^)]*\)\s*SELECT\s+(.*)", re.DOTALL)
 
-PLACED_BY_THEIR_READ = {"begin_epoch", "insert_events"}
-"""They read server_started_at and the transaction's id where the organization's rows are, which a
-query does there; a statement that writes there would be given those of the node it is sent from.
+PLACED_BY_THEIR_READ = {"begin_epoch", "insert_events", "close_messages"}
+"""What they write is where and when their read runs: the transaction's id, and the server's start.
+Where the database is distributed, record_events does the same as the first two.
 """
 
 

@@ -53,7 +53,8 @@ def imported_in(source: ast.Module) -> set[str]:
 
 def test_only_the_statements_of_the_record_write_what_happened() -> None:
     writing = {name for name, query in catalogue().items() if WRITES.search(query.sql)}
-    assert writing == names_in("record.sql")
+    # One records by a function; messages end with their events, written by the record's fragments.
+    assert writing == names_in("record.sql") - {"record_events"} | {"close_messages"}
     written = {found for name in writing for found in WRITES.findall(catalogue()[name].sql)}
     assert written == set(RECORDED), "each of them is written by one"
 
