@@ -53,6 +53,11 @@ class KnownCalendar(Generic[Source]):
         """How old it may be."""
         return monotonic() - self.read_at
 
+    @property
+    def believed_until(self) -> float:
+        """By `time.monotonic`, where no stamp says that it has changed: that may have been lost."""
+        return self.read_at + CALENDAR_LIFETIME_SECONDS
+
 
 Known: TypeAlias = (
     "KnownCalendar[Calendar] | KnownCalendar[ResourceCalendar] | KnownCalendar[Offering]"

@@ -58,9 +58,9 @@ class Context:
         known = await self._loaders.known_provider(provider_id)
         if known is None:
             return await self.loaders.provider.load(provider_id)
-        provider, stamp = known
-        self.made_of.add(provider_id, stamp)
-        return provider
+        found, stamp = known
+        self.made_of.add(provider_id, stamp, until=found.believed_until)
+        return found.calendar.provider
 
     async def resources_of_practice(self) -> Resources:
         """What use cases need that say which providers there are, and what they are like: the

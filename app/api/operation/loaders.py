@@ -63,7 +63,7 @@ from app.usecases.look_ups import (
 )
 from app.usecases.messages.list_messages import list_messages
 from app.usecases.practice.find_customers import known_customers, known_since
-from app.usecases.practice.find_providers import find_providers, known_providers
+from app.usecases.practice.find_providers import find_providers, known_calendars
 from app.usecases.webhooks.list_webhooks import find_deliveries, find_webhooks
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from app.core.needs import Needs
     from app.core.provider import (
         AvailabilityException,
+        Calendar,
         OfferedSlot,
         Provider,
         Service,
@@ -110,6 +111,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.core.webhooks import Delivery, Webhook
     from app.core.zones import Interval
+    from app.free_times.calendars import KnownCalendar
     from app.free_times.listings import Kept
     from app.free_times.shared import Stamp
     from app.usecases.listing.list_availability import FreeTimes, Listed
@@ -232,12 +234,14 @@ class Loaders:
         self.customer = loaders.customer
         self.service = loaders.service
 
-    async def known_provider(self, provider_id: ProviderId) -> tuple[Provider, Stamp] | None:
+    async def known_provider(
+        self, provider_id: ProviderId
+    ) -> tuple[KnownCalendar[Calendar], Stamp] | None:
         """From what is known, where a stamp vouches for it: questions for stamps gather by
         themselves.
         """
         seen: dict[ProviderId, Stamp] = {}
-        known = await known_providers(self._resources, self._organization_id, [provider_id], seen)
+        known = await known_calendars(self._resources, self._organization_id, [provider_id], seen)
         self._stamps |= seen
         return (known[provider_id], seen[provider_id]) if provider_id in known else None
 

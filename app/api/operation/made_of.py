@@ -40,14 +40,14 @@ class MadeOf:
         """Something that no stamp vouches for."""
         self._is_broken = True
 
-    def add(self, owner_id: OwnerId, stamp: Stamp) -> None:
-        """Something of theirs, as it is under this stamp."""
+    def add(self, owner_id: OwnerId, stamp: Stamp, *, until: float = inf) -> None:
+        """Something of theirs, as it is under this stamp: to be given until then."""
+        self.until = min(self.until, until)
         if self.stamps.setdefault(owner_id, stamp) != stamp:
             self._is_broken = True
 
     def add_listing(self, provider_id: ProviderId, kept: Kept[FreeTimes]) -> None:
         """A listing of a provider."""
         stamp, minutes = cast("tuple[Stamp, Minutes]", kept.circumstances)
-        self.add(provider_id, stamp)
+        self.add(provider_id, stamp, until=kept.until)
         self.minutes = minutes if self.minutes is None else minutes.within(self.minutes)
-        self.until = min(self.until, kept.until)

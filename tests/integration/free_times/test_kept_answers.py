@@ -5,16 +5,21 @@ true, and to nobody with other rights.
 from __future__ import annotations
 
 import json
+from datetime import date
 from functools import partial
 
 import pytest
 
 from app.api.execution.operations import Operations
+from app.api.operation.context import Context
 from app.api.transport import bodies
 from app.api.transport.bodies import LARGE_BYTES
+from app.core.ids import ProviderId
+from app.core.viewer import Viewer
 from app.telemetry import metrics
+from app.usecases.listing.list_availability import SlotQuestion, list_availability
 from app.weighted_cache import instances
-from tests.builders import Api, Caller, Json, a_provider, an_appointment, unknown, weekly
+from tests.builders import Api, Caller, Json, a_provider, an_appointment, key_in, unknown, weekly
 
 WEEK = """query ($id: ID!, $from: Date!, $to: Date!, $zone: TimeZone) { provider(id: $id) {
     id name email availability(from: $from, to: $to, timeZone: $zone) {
@@ -172,6 +177,23 @@ async def test_a_list_of_providers_is_answered_anew_after_every_change_of_the_pr
             new = await asking(each, PROVIDERS)
             assert new == await asking(each, f"# {change.__name__}\n{PROVIDERS}")
             assert new != old, change.__name__
+
+
+async def test_what_is_known_of_a_provider_is_believed_for_a_minute_from_its_reading(
+    own_api: Api,
+) -> None:
+    """Whatever else is in the answer: an invalidation may have been lost."""
+    ada = await a_provider(own_api)
+    resources, organization_id = own_api.resources, own_api.organization.id
+    provider_id, day = ProviderId(key_in(ada["id"])), date(2026, 1, 12)
+    question = SlotQuestion(provider_id, None, day, day, None)
+    await list_availability(resources, organization_id, [question])
+    known = resources.accelerator.calendars.latest(organization_id, provider_id)
+    assert known is not None
+    context = Context(resources, Viewer(organization_id=organization_id))
+    assert await context.find_provider(provider_id) is known.calendar.provider
+    assert context.made_of.is_vouched_for
+    assert context.made_of.until == known.read_at + 60
 
 
 async def test_a_known_answer_is_counted_as_an_operation(own_api: Api, asking: Asking) -> None:
