@@ -110,13 +110,15 @@ async def _row(comparison: Comparison, this: Version, other: Version, rounds: in
                 taken[version.name].append(found)
     ours, theirs = taken[this.name], taken[other.name]
     processor = _processor_ms(theirs) / _processor_ms(ours)
-    database = _database_ms(theirs) / _database_ms(ours)
+    # What comes from memory may take none of PostgreSQL's time.
+    in_database = _database_ms(ours)
+    database = f"{_database_ms(theirs) / in_database:.2f}" if in_database else "–"
     return Row(
         what=comparison.what,
         ours=_text(ours),
         beside=(
             f"{other.name}: {_text(theirs)}; by processor {processor:.2f}, by PostgreSQL's "
-            f"{database:.2f}"
+            f"{database}"
         ),
         ratio=_wall_ms(theirs) / _wall_ms(ours),
     )
