@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from app.errors import OperatorError
-from app.store.pool import Connection
 from app.store.sql import Record
+
+if TYPE_CHECKING:
+    from app.store.pool import Connection
 
 ON_EVERY_NODE: Final = ("organization", "program_clock", "schema_migration")
 """Small tables without an organization, and that of organizations."""

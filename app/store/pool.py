@@ -23,6 +23,7 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction as PostgresTransaction
 
 from app.errors import OperatorError
+from app.store.distribution import BY_ORGANIZATION
 from app.store.sql import Record, together
 from app.telemetry.metrics import POOL_WAIT_SECONDS
 from app.telemetry.tracing import span
@@ -71,8 +72,16 @@ just died: an outage only where the connection is dead.
 """
 
 
+_SHOW_SHARDS: Final = """
+SELECT set_config('citus.override_table_visibility', 'off', false)
+FROM pg_extension
+WHERE extname = 'citus'
+"""
+"""Otherwise Citus hides shards from the driver when that looks up a type, which takes seconds."""
+
 _HAS_CITUS: Final = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 
+_INSERT: Final = re.compile(r"INSERT INTO (\w+)")
 _SELECT: Final = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 
 
@@ -286,8 +295,11 @@ class Transaction(Writes):
             return await _execute(self._connection, *self.taken())
         waiting, self._waiting = self._waiting, []
         touched = 0
-        for sql, arguments in waiting:
-            touched = await _execute(self._connection, sql, arguments)
+        # One statement checks foreign keys at its end; here, what is referred to goes first.
+        for place in sorted(range(len(waiting)), key=lambda place: _turn(waiting[place][0])):
+            rows = await _execute(self._connection, *waiting[place])
+            if place == len(waiting) - 1:
+                touched = rows
         return touched
 
     def roll_back(self) -> None:
@@ -407,8 +419,6 @@ async def create_pool(database_url: str, *, size: int, statement_timeout_ms: int
                 "jit": "off",  # every statement is short: compiling it costs more than running it
                 "statement_timeout": str(statement_timeout_ms),
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
-                # Otherwise Citus hides shards from the driver when it looks up a type, for seconds.
-                "citus.override_table_visibility": "off",
             },
         )
         is_distributed = await connections.fetchval(_HAS_CITUS)
@@ -437,6 +447,7 @@ async def connected_once(
 
 
 async def _initialize(connection: asyncpg.Connection[Record]) -> None:
+    await connection.execute(_SHOW_SHARDS)
     for json_type in ("json", "jsonb"):
         await connection.set_type_codec(
             json_type,
@@ -463,6 +474,12 @@ async def _fetch(connection: Connection, sql: str, arguments: Sequence[object]) 
 async def _execute(connection: Connection, sql: str, arguments: Sequence[object]) -> int:
     with _unavailable_on_outage(connection):
         return rows_of(await connection.execute(sql, *arguments))
+
+
+def _turn(sql: str) -> int:
+    """When a write has its turn among others: in the order of the tables, changes last."""
+    inserted = _INSERT.match(sql)
+    return BY_ORGANIZATION.index(inserted[1]) if inserted else len(BY_ORGANIZATION)
 
 
 def rows_of(status: str) -> int:

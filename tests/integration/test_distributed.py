@@ -36,7 +36,9 @@ OF_ONE = sorted(
     key=lambda each: each.name,
 )
 AT_ONCE: Final = {
+    "look_before_booking",
     "take_as_seen",
+    "look_before_change",
     "change_as_seen",
     "move_as_seen",
     "begin_epoch",
