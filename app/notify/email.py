@@ -13,7 +13,6 @@ import base64
 import contextlib
 import re
 import ssl
-from binascii import b2a_qp
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +37,7 @@ from app.notify.outcome import (
     TemporaryFailure,
     Unknown,
 )
+from app.notify.quoted_printable import quoted_printable
 from app.notify.smtp_session import COMPLETED, Refused, Session
 
 # How long an idle connection may be trusted without asking; servers commonly close after 60 s to 5
@@ -218,8 +218,16 @@ def _body(content: RenderedEmail) -> bytes:
     """
     boundary = f"=_{uuid4().hex}"
     parts = [
-        _part('text/plain; charset="utf-8"', "quoted-printable", _quoted_printable(content.text)),
-        _part('text/html; charset="utf-8"', "quoted-printable", _quoted_printable(content.html)),
+        _part(
+            'text/plain; charset="utf-8"',
+            "quoted-printable",
+            content.encoded.get(content.text) or quoted_printable(content.text),
+        ),
+        _part(
+            'text/html; charset="utf-8"',
+            "quoted-printable",
+            content.encoded.get(content.html) or quoted_printable(content.html),
+        ),
     ]
     if not content.ics:
         return _multipart("alternative", boundary, parts)
@@ -247,11 +255,6 @@ def _multipart(subtype: str, boundary: str, parts: Sequence[bytes]) -> bytes:
 def _part(content_type: str, encoding: str, body: bytes) -> bytes:
     head = f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     return head.encode() + body
-
-
-def _quoted_printable(text: str) -> bytes:
-    # It ends in a line break, from which the codec learns to write CRLF.
-    return b2a_qp(b"\r\n".join([*text.encode().splitlines(), b""]))
 
 
 def _link(url: str) -> str | None:

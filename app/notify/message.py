@@ -4,7 +4,8 @@ wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
@@ -145,7 +146,8 @@ class OverrideProblem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedEmail:
     """An e-mail in words, not yet a MIME message. `language` is the one it was written in; `ics` is
-    empty where the message leaves its reader's calendar alone.
+    empty where the message leaves its reader's calendar alone. `encoded` has texts that
+    are at hand in quoted-printable, by what they are of.
     """
 
     language: str
@@ -155,6 +157,7 @@ class RenderedEmail:
     ics: bytes
     method: CalendarMethod
     problem: OverrideProblem | None = None
+    encoded: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from sys import getsizeof
 from types import MappingProxyType
@@ -43,6 +44,7 @@ from app.notify.message import (
     RenderedSms,
 )
 from app.notify.overrides import OwnWords
+from app.notify.quoted_printable import quoted_printable
 from app.notify.wording import Speech
 from app.weighted_cache import remembered
 
@@ -133,8 +135,9 @@ def render_email(
     parts = {
         "subject": plain.one_line(layout["subject"].filled(words)),
         "text": layout["text"].filled(words),
-        "html": layout["html"].filled(words, escapes=True),
+        "html": layout["html"].filled(words),
     }
+    built_in = parts
     parts, problem = _overridden(parts, words, own)
     part, method = b"", CalendarMethod.REQUEST
     if kind is not MessageKind.READDRESSED:
@@ -154,6 +157,11 @@ def render_email(
         ics=part,
         method=method,
         problem=problem,
+        encoded={
+            built_in[name]: layout[name].encoded(words)
+            for name in ("text", "html")
+            if parts[name] is built_in[name]
+        },
     )
 
 
@@ -362,30 +370,53 @@ class Shape(NamedTuple):
 
 
 class _Layout:
-    """A text with places for words."""
+    """A text with places for words, which are escaped where it is HTML."""
 
-    __slots__ = ("_names", "_pieces")
+    __slots__ = ("_escapes", "_lines", "_names", "_pieces")
 
-    def __init__(self, marked: str) -> None:
-        pieces = _MARK.split(marked)
-        self._pieces = pieces
-        self._names = tuple(enumerate(pieces))[1::2]
+    def __init__(self, marked: str, *, is_encoded: bool = False, is_html: bool = False) -> None:
+        self._escapes = is_html
+        self._pieces = _MARK.split(marked)
+        self._names = tuple(enumerate(self._pieces))[1::2]
+        self._lines: list[bytes | _Layout] = []
+        if is_encoded:
+            for has_words, lines in groupby(marked.splitlines(keepends=True), _has_words):
+                together = "".join(lines)
+                self._lines.append(
+                    _Layout(together, is_html=is_html) if has_words else quoted_printable(together)
+                )
 
-    def filled(self, words: overrides.Words, *, escapes: bool = False) -> str:
-        """The text with these words, as HTML shows them where it `escapes`."""
+    def filled(self, words: overrides.Words) -> str:
         pieces = self._pieces.copy()
         for at, name in self._names:
             word = str(words[name])
-            pieces[at] = escape(word) if escapes else word
+            pieces[at] = escape(word) if self._escapes else word
         return "".join(pieces)
+
+    def encoded(self, words: overrides.Words) -> bytes:
+        """The filled text in quoted-printable: only lines with words in them are encoded each time,
+        a tenth of a page.
+        """
+        return b"".join(
+            part if isinstance(part, bytes) else quoted_printable(part.filled(words))
+            for part in self._lines
+        )
 
     @property
     def bytes(self) -> int:
-        pieces = self._pieces
-        return getsizeof(pieces) + sum(map(getsizeof, pieces)) + len(self._names) * _PLACE_BYTES
+        pieces, lines = self._pieces, self._lines
+        return (
+            sum(map(getsizeof, (self, pieces, self._names, lines, *pieces)))
+            + len(self._names) * _PLACE_BYTES
+            + sum(part.bytes if isinstance(part, _Layout) else getsizeof(part) for part in lines)
+        )
 
 
 _PLACE_BYTES: Final = 100
+
+
+def _has_words(line: str) -> bool:
+    return _MARK.search(line) is not None
 
 
 @remembered(
@@ -400,7 +431,10 @@ def _layout(channel: Channel, shape: Shape) -> Mapping[str, _Layout]:
     and the names and details of the `event` in it, and of the `session` in its place.
     """
     said = _said_with(channel, shape.words())
-    return {part: _Layout(marked) for part, marked in said.items()}
+    return {
+        part: _Layout(marked, is_encoded=part in {"text", "html"}, is_html=part == "html")
+        for part, marked in said.items()
+    }
 
 
 def _said_with(channel: Channel, words: overrides.Words) -> dict[str, str]:

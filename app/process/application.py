@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import Final
 
@@ -10,17 +9,10 @@ from starlette.applications import Starlette
 
 from app.api.transport import CURRENT_REQUEST_ID
 from app.process.asgi import create_app
+from app.process.garbage import collect_rarely
 from app.process.shutdown import Leaving
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
-
-GC_THRESHOLDS: Final = (5_000, 2, 3_000)
-"""Objects made before a collection, and collections before those of the older generations. Each
-stops the process: one of 5,000 young objects for some 2 ms, every third one, with those that
-survived, for 5; with 10 for 2, every eleventh would take 17. Fewer objects would be collected
-several times within an answer for dozens of providers. All objects are collected after some 45
-million, if at all: requests leave few cycles.
-"""
 
 SWITCH_SECONDS: Final = 0.000_5
 """How long a thread that reads a document or compiles a template keeps the interpreter from the
@@ -36,11 +28,7 @@ def application() -> Starlette:
     leave = settings.leave
     leaving = Leaving(drain_seconds=leave.drain_seconds, finishing_seconds=leave.finishing_seconds)
     made = create_app(settings, leaving=leaving)
-    # The objects made so far stay until the end. Walking them at every collection would take most
-    # of the slowest answers' time. Answers are large and have no cycles, so collections may be
-    # rare.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    # Answers are large and have no cycles.
+    collect_rarely()
     sys.setswitchinterval(SWITCH_SECONDS)
     return made

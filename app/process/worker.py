@@ -22,6 +22,7 @@ from arq.worker import Worker
 
 from app.jobs.queue import QUEUE, connect, to_json
 from app.jobs.schedule import CRON_JOBS
+from app.process.garbage import collect_rarely
 from app.process.gauges import (
     of_feeds,
     of_messages,
@@ -68,6 +69,7 @@ async def work(settings: Settings) -> None:
     async with open_resources(settings) as resources:
         await check(resources.pool)
         expect_runs(job.name for job in CRON_JOBS)
+        collect_rarely()
         _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
         with served(*where), traced("worker", wanted=settings.watch.traces):
             async with pulse(

@@ -72,6 +72,9 @@ sender takes.
 BEGIN_TOGETHER_SECONDS: Final = 0.004
 """How long a message whose connection is open waits for others that are about to begin."""
 
+BATCHES_AT_ONCE: Final = 2
+"""Of each kind: while one waits for PostgreSQL, the next one is decided upon."""
+
 END_TOGETHER_SECONDS: Final = 0.025
 """How long an outcome waits for others. A worker that dies meanwhile leaves attempts whose outcome
 is unknown, as one does that dies while the mail server answers.
@@ -345,10 +348,10 @@ class Desk:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._starts: Batches[_Start, Beginning | Exception] = Batches(
-            self._begin, gather_seconds=BEGIN_TOGETHER_SECONDS
+            self._begin, gather_seconds=BEGIN_TOGETHER_SECONDS, at_once=BATCHES_AT_ONCE
         )
         self._ends: Batches[MessageEnd, Exception | None] = Batches(
-            self._end, gather_seconds=END_TOGETHER_SECONDS
+            self._end, gather_seconds=END_TOGETHER_SECONDS, at_once=BATCHES_AT_ONCE
         )
 
     async def begin(self, delivery: Delivery, *, may_have_arrived: bool) -> Beginning:

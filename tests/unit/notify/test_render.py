@@ -26,6 +26,7 @@ from app.notify.message import (
     RenderedEmail,
     RenderedSms,
 )
+from app.notify.quoted_printable import quoted_printable
 from tests.unit.notify.facts import full_facts, some_facts, some_terms, utc
 
 CUSTOMER, PROVIDER = Recipient.CUSTOMER, Recipient.PROVIDER
@@ -402,8 +403,9 @@ def test_a_layout_says_what_the_templates_say(
     for channel in Channel:
         said = render._said_with(channel, words)
         layout = render._layout(channel, render.Shape.of(words, kind))
-        filled = {part: layout[part].filled(words, escapes=part == "html") for part in layout}
-        assert filled == said
+        assert {part: layout[part].filled(words) for part in layout} == said
+        for part in said.keys() & {"text", "html"}:
+            assert layout[part].encoded(words) == quoted_printable(said[part])
 
 
 def test_links_are_ours_alone_and_nothing_is_fetched() -> None:
