@@ -127,7 +127,8 @@ class Service(Generic[V]):
         """
         known = None if self.find_known is None else self.find_known(said, viewer, info)
         if known is None:
-            operation = await self._prepare(read(said), viewer)
+            request = read(said)
+            operation = await self._prepare(request, viewer)
             with self._watched(operation.fields, info) as answered:
                 payload, context = await self._answer(operation, viewer, info)
                 answered(payload)
@@ -137,13 +138,18 @@ class Service(Generic[V]):
                 body = await known.confirm()
                 if body is not None:
                     return body
-                operation = await self._prepare(read(said), viewer, is_charged=True)
+                request = read(said)
+                operation = await self._prepare(request, viewer, is_charged=True)
                 payload, context = await self._answer(operation, viewer, info)
                 answered(payload)
         if "errors" in payload:
             return payload
         plain = orjson.dumps(payload)
-        if self.keep_known is None or operation.kind is not OperationType.QUERY:
+        if (
+            self.keep_known is None
+            or operation.kind is not OperationType.QUERY
+            or self.documents.are_registered_by(request)  # each time: Redis may have evicted it
+        ):
             return Body(plain)
         return await self.keep_known(said, operation, viewer, info, context, plain)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from functools import partial
+from hashlib import sha256
 
 import pytest
 
@@ -14,8 +15,10 @@ from app.api.execution.operations import Operations
 from app.api.operation.context import Context
 from app.api.transport import bodies
 from app.api.transport.bodies import LARGE_BYTES
+from app.cache.documents import document_key
 from app.core.ids import ProviderId
 from app.core.viewer import Viewer
+from app.redis_client import RedisClient
 from app.telemetry import metrics
 from app.usecases.listing.list_availability import SlotQuestion, list_availability
 from app.weighted_cache import instances
@@ -240,6 +243,24 @@ async def test_errors_and_what_no_stamp_vouches_for_are_made_each_time(
         for _ in range(OFTEN):
             await asking(api, document, **variables)
         assert asking.made == before + OFTEN
+
+
+async def test_a_document_is_registered_again_each_time_it_is_sent_with_its_hash(
+    own_api: Api, redis: RedisClient
+) -> None:
+    """Redis may have evicted it since the answer."""
+    ada = await a_provider(own_api)
+    name = sha256(WEEK.encode()).hexdigest()
+    body = {
+        "query": WEEK,
+        "variables": {**DATES, "id": ada["id"]},
+        "extensions": {"persistedQuery": {"version": 1, "sha256Hash": name}},
+    }
+    for _ in range(OFTEN):
+        await redis.delete(document_key(name))
+        response = await own_api.http.post("/graphql", json=body)
+        assert response.json()["data"]["provider"]["availability"]["slots"]
+        assert await redis.exists(document_key(name))
 
 
 @pytest.mark.parametrize("last", ["2026-01-14", "2026-03-14"], ids=["large", "on a thread"])
