@@ -279,13 +279,25 @@ class SharedDays:
         except BROKEN_REDIS as outage:
             self._went_away(outage)
             return None
-        found = [seen[at] for at in range(len(questions))]
+        found = [
+            self._computed_meanwhile(question, seen[at], now)
+            for at, question in enumerate(questions)
+        ]
         self.counts.days_hit += sum(len(each.days) for each in found)
         self.counts.days_missed += sum(
             len(question.dates) - len(each.days)
             for question, each in zip(questions, found, strict=True)
         )
         return found
+
+    def _computed_meanwhile(self, question: Question, seen: Seen, now: int) -> Seen:
+        """With the days that this process computed under the stamp while Redis was asked."""
+        if not question.name or len(seen.days) == len(question.dates):
+            return seen
+        here = self._local.find((question.stamp_key, question.name), question.dates, now)
+        if here is None or here.stamp != seen.stamp:
+            return seen
+        return Seen(seen.stamp, here.days, now - here.kept_since)
 
     async def stamp_of(self, organization_id: OrganizationId) -> Stamp | None:
         """The organization's own stamp, made where it has none; None without Redis."""
