@@ -101,9 +101,11 @@ class Cluster:
         return replica
 
     def cut_off(self, replica: Node) -> None:
-        """From here on it gets nothing from its master."""
-        replica.ask("CONFIG", "SET", "masterauth", "not-the-password")
+        """It has all that its master had until now, and gets nothing from here on."""
         master = next(node for node in self.nodes if replica.info("master_port") == str(node.port))
+        had = int(master.info("master_repl_offset"))
+        wait_for(lambda: int(replica.info("slave_repl_offset")) >= had, "the replica to catch up")
+        replica.ask("CONFIG", "SET", "masterauth", "not-the-password")
         master.ask("CLIENT", "KILL", "TYPE", "replica")
         wait_for(lambda: replica.info("master_link_status") == "down", "the cut")
 
@@ -151,6 +153,11 @@ class Cluster:
         wait_for(lambda: len(self.masters()) == MASTERS, "three masters")
         for master in self.masters():
             self.replica_of(master)
+        wait_for(
+            lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in self.nodes),
+            "nodes that serve",
+        )
+        for master in self.masters():
             master.ask("FLUSHALL")
 
     @staticmethod

@@ -92,7 +92,7 @@ class Days:
 async def test_every_organization_is_cached_on_the_node_that_owns_its_tag(
     cluster: Cluster, client: ClusterClient
 ) -> None:
-    many = [Days(client) for _ in range(12)]
+    many = [Days(client) for _ in range(40)]
     for days in many:
         await days.keep()
         assert await days.look() == WEEK
