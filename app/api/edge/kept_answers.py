@@ -1,8 +1,8 @@
 """Whole answers: a request that was answered before is answered with the same bytes, for the same
 viewer, while the stamps of all that the answer is made of stand and the time changes nothing.
 
-They are known by the bytes of the request, so a known answer costs no parsing, no coercion and no
-context: one look at the stamps, shared with the requests beside it. They are kept among the
+They are found by the bytes of the request, so a known answer costs no parsing, no coercion and no
+context: it costs one look at the stamps, which concurrent requests share. They are kept with the
 listings, under their bound and by their rule, compressed as well once a client has taken them so.
 Answers with errors are never kept, nor any that are made of something else than what stamps vouch
 for (`MadeOf`).

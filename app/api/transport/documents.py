@@ -80,14 +80,8 @@ class Documents:
 
     async def keep(self, request: GraphQLRequest, operation: Operation) -> None:
         """Register the document if the request asks for it; called once it was found to run."""
-        if (
-            self.shared is not None
-            and request.document_id is not None
-            and request.query is not None
-            and self.are_registered_by(request)
-            and operation.may_be_kept
-        ):
-            await self.shared.keep(_plain(request.document_id), request.query)
+        if self.shared is not None and operation.may_be_kept and self.are_registered_by(request):
+            await self.shared.keep(_plain(request.document_id or ""), request.query or "")
 
     def are_registered_by(self, request: GraphQLRequest) -> bool:
         """Whether the request asks to register its document."""
