@@ -8,28 +8,30 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.core.customer_limits import CustomerVisit
 from app.core.ids import CustomerId, ServiceId
 from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
-from app.core.zones import minute_of
+from app.core.zones import instant_of, minute_of
 from app.store.appointments import appointment_from
 from app.store.customers import customer_from
 from app.store.idempotency import stored_answer_from
-from app.store.locks import lock_each, name_of_customer
+from app.store.locks import UnlockedCalendarError, lock_each, name_of_customer
 from app.store.sql import query
 from app.telemetry.metrics import LOCK_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from app.core.appointment import Appointment, Contact, Customer
     from app.core.booking import Claims
     from app.core.ids import AppointmentId, OrganizationId, SubjectId
     from app.store.idempotency import KeyScope, StoredAnswer
-    from app.store.locks import LockKeys
-    from app.store.pool import Transaction
+    from app.store.locks import CalendarLock, LockKeys
+    from app.store.pool import Transaction, Writes
     from app.store.sql import Executor, Record
 
 _BEFORE = query("before_booking")
 _LOOK = query("look_before_booking")
+_BOOK_AS_SEEN = query("book_as_seen")
 _BEFORE_MOVE = query("before_move")
 _LOOK_BEFORE_CHANGE = query("look_before_change")
 _VISITS = query("visits_of_customer")
@@ -103,7 +105,7 @@ async def before_booking(tx: Transaction, booking: Booking, locks: LockKeys) -> 
 
 class Look(NamedTuple):
     """What was asked without locks, for a visit that would take this time of one unit of each
-    subject, from a whole minute on; the arguments are those by which `take_as_seen` looks again.
+    subject, from a whole minute on.
     """
 
     before: BeforeBooking
@@ -112,23 +114,26 @@ class Look(NamedTuple):
     is_free: bool
     """Whether there is neither a claim, not even an expired one, nor a busy time."""
     seen: tuple[object, ...]
-    """What `take_as_seen` compares."""
-    arguments: tuple[object, ...]
+    """What `book_as_seen` compares."""
+    asked_at: datetime
+    """The instant from which appointments were counted as open."""
 
 
 async def look_before_booking(
     on: Executor, booking: Booking, service_id: ServiceId | None, claims: Claims
 ) -> Look:
-    """Ask without locks, for a decision that `take_as_seen` compares with what is there then."""
+    """Ask without locks, for a decision that `book_as_seen` compares with what is there then."""
     taken = [(subject_id, each) for subject_id in sorted(claims) for each in claims[subject_id]]
-    time = (
+    row = await _LOOK.one(
+        on,
+        booking.scope.organization_id,
+        *booking.arguments,
         service_id,
         [subject_id for subject_id, _ in taken],
         [each.claimed_from for _, each in taken],
         [each.claimed_until for _, each in taken],
         LONGEST_CLAIM_MINUTES,
     )
-    row = await _LOOK.one(on, booking.scope.organization_id, *booking.arguments, *time)
     return Look(
         before=_before(row),
         rules_version=row["rules_version"],
@@ -140,15 +145,44 @@ async def look_before_booking(
             row["customer_version"],
             [row["of_customer"], row["open_of_network"], row["made_of_network"]],
         ),
-        arguments=(
-            booking.scope.mutation,
-            booking.scope.caller,
-            booking.scope.key,
-            booking.guest_origin,
-            booking.now,
-            booking.now.date(),
-            *time,
-        ),
+        asked_at=booking.now,
+    )
+
+
+def book_as_seen(
+    writes: Writes,
+    lock: CalendarLock,
+    claims: Claims,
+    *,
+    new_id: Callable[[], UUID],
+    first: LockKeys,
+    look: Look,
+) -> None:
+    """Let all that waits be written with this time of one provider, by one call of a function that
+    takes these locks and compares what was seen: see `commit_at_once`. Nothing may wait after it.
+
+    The locks are the first ones, then those of `lock`, which proves that they are asked for.
+    """
+    ((subject_id, (claim,)),) = claims.items()
+    if subject_id not in lock.dates:
+        raise UnlockedCalendarError
+    _BOOK_AS_SEEN.instead(
+        writes,
+        lock.organization_id,
+        [*first.alone, *lock.keys({})],
+        first.shared,
+        *look.seen,
+        look.asked_at,
+        look.asked_at.date(),
+        claim.claimed_from,
+        claim.claimed_until,
+        LONGEST_CLAIM_MINUTES,
+        new_id(),
+        claim.unit,
+        instant_of(claim.claimed_from),
+        instant_of(claim.claimed_until),
+        instant_of(claim.visit_from),
+        instant_of(claim.visit_until),
     )
 
 

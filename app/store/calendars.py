@@ -23,7 +23,7 @@ from app.core.resource import ResourceCalendar, hours_in_force
 from app.core.rules import rules_in_force
 from app.core.slots import EVERY_UNIT, LONGEST_CLAIM_MINUTES, Claim, ClaimKind
 from app.core.zones import date_of_number, instant_of
-from app.store.locks import CalendarLock
+from app.store.locks import CalendarLock, UnlockedCalendarError
 from app.store.providers import provider_from
 from app.store.resources import resource_from
 from app.store.services import service_from
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from app.core.limits import LimitPeriod
     from app.core.resource import Resource
     from app.core.zones import Minute
-    from app.store.bookings import ChangeLook, Look
+    from app.store.bookings import ChangeLook
     from app.store.idempotency import KeyScope
     from app.store.locks import LockKeys
     from app.store.pool import Transaction, Writes
@@ -54,7 +54,6 @@ _CLAIMS = query("claims_of_subjects")
 _CLAIMS_UNDER_LOCK = query("claims_under_lock")
 _LED_CLAIMS = query("led_claims")
 _INSERT_CLAIMS = query("insert_claims")
-_TAKE_AS_SEEN = query("take_as_seen")
 _CHANGE_AS_SEEN = query("change_as_seen")
 _MOVE_AS_SEEN = query("move_as_seen")
 _FREE_APPOINTMENT_TIME = query("free_appointment_time")
@@ -315,10 +314,6 @@ class Owner(NamedTuple):
     expires_at: datetime | None = None
 
 
-class UnlockedCalendarError(Exception):
-    """A caller tried to write a claim on a subject without the lock of its calendar."""
-
-
 async def take_time(
     tx: Transaction,
     lock: CalendarLock,
@@ -355,33 +350,6 @@ async def take_time(
     return await tx.write() == sum(map(len, claims.values()))
 
 
-def take_as_seen(
-    writes: Writes,
-    lock: CalendarLock,
-    claims: Claims,
-    owner: Owner,
-    *,
-    first: LockKeys,
-    look: Look,
-    new_id: Callable[[], UUID],
-) -> None:
-    """Let the writes end with taking all this time, under these locks, where everything is still as
-    it was looked at: see `commit_at_once`. Nothing may wait after it.
-
-    The locks are the first ones, then those of `lock`, which proves that they are asked for.
-    """
-    writes.later(
-        _TAKE_AS_SEEN.sql,
-        (
-            *_values(lock, claims, owner, new_id),
-            [*first.alone, *lock.keys({})],
-            first.shared,
-            *look.seen,
-            *look.arguments,
-        ),
-    )
-
-
 def free_as_seen(writes: Writes, lock: CalendarLock, *, first: LockKeys, look: ChangeLook) -> None:
     """Let the writes end with freeing all of the appointment's time, under these locks, where it is
     still as it was looked at: see `commit_at_once`. Nothing may wait after it.
@@ -404,7 +372,8 @@ def move_as_seen(
     new_id: Callable[[], UUID],
 ) -> None:
     """Let the writes end with freeing all of the appointment's time and taking this time instead,
-    as `take_as_seen` does.
+    under these locks, where it is still as it was looked at: see
+    `commit_at_once`. Nothing may wait after it.
     """
     owner = Owner(appointment_id=look.appointment.id)
     writes.later(

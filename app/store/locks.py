@@ -61,6 +61,10 @@ class CalendarLock:
         ]
 
 
+class UnlockedCalendarError(Exception):
+    """A caller tried to write a claim on a subject without the lock of its calendar."""
+
+
 def lock_key(*parts: object) -> int:
     """The key of a lock: a signed 64-bit integer, as PostgreSQL wants it."""
     text = "\x1f".join(str(part) for part in parts)

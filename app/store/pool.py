@@ -254,9 +254,14 @@ class Writes:
         if (sql, arguments) not in self._waiting:
             self.later(sql, arguments)
 
+    def withdrawn(self) -> list[tuple[str, Sequence[object]]]:
+        """All that waited. None waits any more."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
     def taken(self) -> tuple[str, list[object]]:
         """All that waited, as one statement with its arguments. None waits any more."""
-        waiting, self._waiting = self._waiting, []
+        waiting = self.withdrawn()
         sql = together(tuple(sql for sql, _ in waiting))
         return sql, [each for _, arguments in waiting for each in arguments]
 
@@ -293,7 +298,7 @@ class Transaction(Writes):
             return 0
         if not self.is_distributed:
             return await _execute(self._connection, *self.taken())
-        waiting, self._waiting = self._waiting, []
+        waiting = self.withdrawn()
         touched = 0
         # One statement checks foreign keys at its end; here, what is referred to goes first.
         for place in sorted(range(len(waiting)), key=lambda place: _turn(waiting[place][0])):
@@ -326,6 +331,8 @@ async def commit_at_once(pool: Pool, writes: Writes) -> None:
         async with pool.connection() as connection:
             try:
                 await _execute(connection, sql, arguments)
+            except (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError) as violation:
+                raise OvertakenError("TAKEN") from violation
             except asyncpg.PostgresError as error:
                 if error.sqlstate != OVERTAKEN:
                     raise

@@ -21,6 +21,13 @@ Text that several statements share is a fragment, written once, in the file of i
 `{{provider_columns}}` in a statement of any file is its text. A fragment includes no other.
 
 Writes that nobody waits for one by one may go to the server as one statement (`later`, `together`).
+One statement, a call of a function, may also be written to go to the server in their place:
+
+    -- in place of: insert_customer, insert_event
+    -- params: organization_id uuid, insert_customer.name text
+
+It names the statements that it stands for, and takes those of their parameters that it names, each
+null where that statement does not wait (`instead`).
 """
 
 from __future__ import annotations
@@ -48,7 +55,9 @@ _INCLUDED: Final = re.compile(r"\{\{ *([^{}]*?) *\}\}")
 _NAME: Final = re.compile(r"([a-z][a-z0-9_]*) :([a-z]+)")
 _WITH: Final = "WITH "
 _PLACE: Final = re.compile(r"\$(\d+)")
-_PARAMETER: Final = re.compile(r"([a-z][a-z0-9_]*) ([a-z][a-z0-9_ ]*(?:\[\])?)")
+_PARAMETER: Final = re.compile(
+    r"((?:[a-z][a-z0-9_]*\.)?[a-z][a-z0-9_]*) ([a-z][a-z0-9_ ]*(?:\[\])?)"
+)
 
 
 class QueryFileError(Exception):
@@ -59,12 +68,18 @@ class UnexpectedRowCountError(Exception):
     """A statement that promises one row (:one, :maybe) gave another number of them."""
 
 
+class UnexpectedWriteError(Exception):
+    """A statement was to be sent in the place of one that it does not stand for."""
+
+
 class Writer(Protocol):
     """What a statement can wait on: a transaction."""
 
     def later(self, sql: str, arguments: Sequence[object]) -> None: ...
 
     def once(self, sql: str, arguments: Sequence[object]) -> None: ...
+
+    def withdrawn(self) -> list[tuple[str, Sequence[object]]]: ...
 
 
 class Executor(Protocol):
@@ -92,6 +107,8 @@ class Query:
     sentence: str
     params: tuple[Parameter, ...]
     all_organizations: bool
+    in_place_of: tuple[str, ...]
+    """The statements that this one may be sent instead of."""
     sql: str
 
     async def many(self, on: Executor, *arguments: object) -> list[Record]:
@@ -131,9 +148,45 @@ class Query:
         self._expect("exec")
         on.once(self.sql, arguments)
 
+    def instead(self, on: Writer, *own: object) -> None:
+        """As `later`, in the place of all that waits: with these parameters of its own, and those
+        of the others that it names. Each of them waits once, and it stands for all of them.
+        """
+        self._expect("exec")
+        withdrawn = on.withdrawn()
+        waiting = dict(withdrawn)
+        known, places = _taken_from(self.name)
+        if len(waiting) < len(withdrawn) or not waiting.keys() <= known:
+            raise UnexpectedWriteError(self.name)
+        rest = iter(own)
+        on.later(
+            self.sql,
+            [
+                next(rest) if sql is None else waiting[sql][at] if sql in waiting else None
+                for sql, at in places
+            ],
+        )
+
     def _expect(self, cardinality: Cardinality) -> None:
         if self.cardinality != cardinality:
             raise TypeError(f"{self.name} is :{self.cardinality}, but was called as :{cardinality}")
+
+
+@cache
+def _taken_from(name: str) -> tuple[frozenset[str], list[tuple[str | None, int]]]:
+    """The texts of the statements that this one stands for; and where each of its parameters is
+    taken from: from one of those, at this place, or its own.
+    """
+    catalogued = catalogue()
+    places: list[tuple[str | None, int]] = []
+    for parameter in catalogued[name].params:
+        of, _, taken = parameter.name.rpartition(".")
+        if of:
+            names = [each.name for each in catalogued[of].params]
+            places.append((catalogued[of].sql, names.index(taken)))
+        else:
+            places.append((None, 0))
+    return frozenset(catalogued[each].sql for each in catalogued[name].in_place_of), places
 
 
 @remembered(
@@ -227,12 +280,14 @@ def _parse_one(text: str, source: str, fragments: Mapping[str, str]) -> Query:
         raise QueryFileError(
             f"{source}: “{head[0]}” is not “name: the_name :many|:one|:maybe|:exec”"
         )
-    sentence, params, scope = [], "", ""
+    sentence, params, scope, place = [], "", "", ""
     for line in head[1:]:
         if line.startswith("params:"):
             params = line.removeprefix("params:").strip()
         elif line.startswith("scope:"):
             scope = line.removeprefix("scope:").strip()
+        elif line.startswith("in place of:"):
+            place = line.removeprefix("in place of:").strip()
         else:
             sentence.append(line)
     sql = "\n".join(lines).strip()
@@ -250,6 +305,7 @@ def _parse_one(text: str, source: str, fragments: Mapping[str, str]) -> Query:
         if params == "none"
         else tuple(_parse_parameter(part, source) for part in params.split(",")),
         all_organizations=scope == ALL_ORGANIZATIONS,
+        in_place_of=tuple(re.findall(r"\w+", place)),
         sql=_with_fragments(sql.removesuffix(";"), fragments, source),
     )
 

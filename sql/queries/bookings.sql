@@ -29,6 +29,33 @@ FROM circumstances_of_booking(
     longest_minutes => $16
 );
 
+-- name: book_as_seen :exec
+-- The one statement of a booking's short way, sent instead of those that write it one by one, whose
+-- parameters it takes. The locks are taken without waiting, what was seen before is compared with what
+-- is there, and all is written. Where a lock is taken or anything has changed, it fails with SW001, and
+-- where the time, the key or the customer's address is taken, a constraint fails: see the function.
+-- in place of: insert_customer, insert_appointment, add_to_network_tally, insert_history, insert_outbox, begin_epoch, insert_events, insert_idempotency_key
+-- params: organization_id uuid, alone bigint[], shared bigint[], seen_organization xid, seen_rules bigint, seen_customer uuid, seen_customer_version xid, seen_counts integer[], open_at timestamptz, on_day date, minute_from integer, minute_until integer, longest_minutes integer, claim_id uuid, unit integer, claimed_from timestamptz, claimed_until timestamptz, visit_from timestamptz, visit_until timestamptz, insert_customer.id uuid, insert_customer.subject text, insert_customer.name text, insert_customer.email text, insert_customer.phone text, insert_customer.time_zone text, insert_customer.locale text, insert_customer.channels text[], insert_appointment.id uuid, insert_appointment.provider_id uuid, insert_appointment.service_id uuid, insert_appointment.customer_id uuid, insert_appointment.starts_at timestamptz, insert_appointment.ends_at timestamptz, insert_appointment.customer_time_zone text, insert_appointment.contact_name text, insert_appointment.contact_email text, insert_appointment.contact_phone text, insert_appointment.contact_locale text, insert_appointment.contact_channels text[], insert_appointment.notes text, insert_appointment.price_minor bigint, insert_appointment.price_currency text, insert_appointment.policy_free_until_minutes_before integer, insert_appointment.policy_grace_minutes integer, insert_appointment.policy_late_cancellation text, insert_appointment.policy_late_fee_minor bigint, insert_appointment.policy_late_fee_currency text, insert_appointment.policy_late_fee_percent integer, insert_appointment.policy_charges_no_show boolean, insert_appointment.created_at timestamptz, insert_appointment.guest_origin bytea, add_to_network_tally.count integer, insert_history.actor text, insert_history.actor_subject text, insert_outbox.kinds text[], insert_outbox.due_at timestamptz[], insert_outbox.by_guest boolean, insert_outbox.origins bytea[], insert_events.ids uuid[], insert_events.types text[], insert_events.subject_ids uuid[], insert_events.versions integer[], insert_events.provider_ids uuid[], insert_events.customer_ids uuid[], insert_events.actor_subject text, insert_idempotency_key.mutation text, insert_idempotency_key.caller text, insert_idempotency_key.key text, insert_idempotency_key.request_hash bytea
+SELECT is_written
+FROM book_as_seen(
+    organization_id => $1, alone => $2, shared => $3, seen_organization => $4, seen_rules => $5,
+    seen_customer => $6, seen_customer_version => $7, seen_counts => $8, open_at => $9, on_day => $10,
+    minute_from => $11, minute_until => $12, longest_minutes => $13, claim_id => $14, unit => $15,
+    claimed_from => $16, claimed_until => $17, visit_from => $18, visit_until => $19, new_customer => $20,
+    customer_subject => $21, customer_name => $22, customer_email => $23, customer_phone => $24,
+    customer_time_zone => $25, customer_locale => $26, customer_channels => $27, appointment_id => $28,
+    provider_id => $29, service_id => $30, customer_id => $31, starts_at => $32, ends_at => $33,
+    visitor_time_zone => $34, contact_name => $35, contact_email => $36, contact_phone => $37,
+    contact_locale => $38, contact_channels => $39, notes => $40, price_minor => $41, price_currency => $42,
+    policy_free_until_minutes_before => $43, policy_grace_minutes => $44, policy_late_cancellation => $45,
+    policy_late_fee_minor => $46, policy_late_fee_currency => $47, policy_late_fee_percent => $48,
+    policy_charges_no_show => $49, booked_at => $50, from_origin => $51, tallied => $52, actor => $53,
+    actor_subject => $54, planned_kinds => $55, planned_for => $56, by_guest => $57, planned_origins => $58,
+    event_ids => $59, event_types => $60, event_subjects => $61, event_versions => $62,
+    event_providers => $63, event_customers => $64, staff_subject => $65, mutation => $66, caller => $67,
+    key => $68, request_hash => $69
+) AS is_written;
+
 -- name: before_move :one
 -- What a move needs under the lock of its key: the result of the key; the appointment's customer,
 -- with the subject of their account, where they have one or staff entered them, null for a guest;

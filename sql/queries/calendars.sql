@@ -195,32 +195,10 @@ ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
 -- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[]
 {{claims_inserted}};
 
--- name: take_as_seen :exec
--- As insert_claims, where a booking is written in one statement without a transaction around it:
--- the locks are taken without waiting, what was seen before is compared with what is there, and the
--- claims are written. Where a lock is taken, anything has changed or some of the time is taken, the
--- statement fails with SW001, and all that is written with it. The parameters from $13 on are those
--- of lock_as_seen.
--- params: organization_id uuid, appointment_id uuid, hold_id uuid, session_id uuid, expires_at timestamptz, visit_from timestamptz, visit_until timestamptz, ids uuid[], subject_ids uuid[], units integer[], claimed_froms timestamptz[], claimed_untils timestamptz[], alone bigint[], shared bigint[], seen_organization xid, seen_rules bigint, seen_customer uuid, seen_customer_version xid, seen_counts integer[], mutation text, caller text, key text, guest_origin bytea, open_at timestamptz, day date, service_id uuid, looked_at uuid[], looked_from integer[], looked_until integer[], longest_minutes integer
-WITH taken AS (
-    {{claims_inserted}}
-    RETURNING 1
-)
--- The function runs before anything is written: PostgreSQL runs the query below first, and what is
--- in WITH when it is needed or at the end. If it ran later, it would see what was written, and
--- fail.
-SELECT all_were_taken((SELECT count(*) FROM taken), cardinality($8::uuid[])) AND was_seen AS is_written
-FROM lock_as_seen(
-    organization_id => $1, alone => $13, shared => $14, seen_organization => $15, seen_rules => $16,
-    seen_customer => $17, seen_customer_version => $18, seen_counts => $19, for_mutation => $20, of_caller => $21,
-    given_key => $22, from_origin => $23, open_at => $24, on_day => $25, for_service => $26, subject_ids => $27,
-    claimed_froms => $28, claimed_untils => $29, longest_minutes => $30
-) AS was_seen;
-
 -- name: change_as_seen :exec
 -- Where an appointment is cancelled in one statement without a transaction around it: the locks are
 -- taken without waiting, and what was seen before is looked at again. Where a lock is taken or
--- anything has changed, the statement fails with SW001, and all that is written with it. As above,
+-- anything has changed, the statement fails with SW001, and all that is written with it.
 -- the function runs before anything is written.
 -- params: organization_id uuid, appointment_id uuid, alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer, seen_organization xid
 SELECT was_seen

@@ -187,10 +187,25 @@ async def test_the_last_of_several_statements_may_have_a_with_of_its_own(
     migrated: asyncpg.Connection,
 ) -> None:
     """Its parameters follow those of the others."""
-    names = ("insert_appointment", "insert_claims", "take_as_seen")
+    names = ("insert_appointment", "insert_claims", "move_as_seen")
     queries = [catalogue()[name] for name in names]
     together_with = await migrated.prepare(together(tuple(query.sql for query in queries)))
     assert len(together_with.get_parameters()) == sum(len(query.params) for query in queries)
+
+
+@pytest.mark.parametrize(
+    "query", [each for each in QUERIES if each.in_place_of], ids=lambda query: query.name
+)
+def test_a_statement_takes_parameters_of_those_alone_that_it_stands_for(query: Query) -> None:
+    """And with their types."""
+    taken = [each for each in query.params if "." in each.name]
+    assert taken
+    for parameter in taken:
+        name, _, of = parameter.name.partition(".")
+        assert name in query.in_place_of
+        assert {of: parameter.type}.items() <= {
+            each.name: each.type for each in catalogue()[name].params
+        }.items()
 
 
 def unpackings(source: ast.Module) -> list[list[str]]:

@@ -33,7 +33,7 @@ def die() -> NoReturn:
 
 SHORT_WAY = {
     "look_before_booking",
-    "take_as_seen",
+    "book_as_seen",
     "look_before_change",
     "change_as_seen",
     "move_as_seen",

@@ -69,7 +69,7 @@ async def test_what_is_killed_leaves_nothing_or_is_answered_when_it_comes_again(
         changes = await some_changes(elsewhere)
         ada = await a_provider(api)
         before = ["look_before_booking", "before_booking", "insert_claims"]
-        committed = ["take_as_seen", "commit"]
+        committed = ["book_as_seen", "commit"]
         wishes = {
             name: a_booking(ada, f"2026-01-13T{hour:02}:00Z")
             for hour, name in enumerate([*before, *committed], start=9)

@@ -622,6 +622,97 @@ async def test_both_ways_do_the_same_for_long(api: Api, history: list[Step]) -> 
     await lived_both_ways(api, history)
 
 
+WRITTEN: Final = {
+    "appointment",
+    "appointment_history",
+    "claim",
+    "customer",
+    "customer_word",
+    "event",
+    "idempotency_key",
+    "message_outbox",
+    "network_tally",
+}
+
+
+async def test_both_ways_fill_every_column_of_a_booking_alike(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever can be said with one: a guest's first booking for a service and another one of
+    theirs, that of an account, and one that staff make for somebody they know.
+    """
+    monkeypatch.setattr(limit_guests, "counted_origin", lambda *_: b"n" * ORIGIN_BYTES)
+    stored = []
+    for is_short in (True, False):
+        organization = await an_organization(api.resources)
+        here = Api(api.http, api.resources, organization, api.clock)
+        provider = await a_provider(here, bufferMinutes=5, slotIntervalMinutes=60)
+        service = await a_service(
+            here,
+            provider,
+            price={"amountMinor": 1250, "currency": "EUR"},
+            cancellationPolicy={
+                "freeUntilMinutesBefore": 60,
+                "lateCancellation": "FEE",
+                "lateFeePercent": 50,
+                "graceMinutes": 5,
+                "chargesNoShow": True,
+            },
+        )
+        ann = {
+            "name": "Ann",
+            "email": "ann@example.com",
+            "phone": "+4930123456",
+            "locale": "de",
+            "channels": ["EMAIL"],
+        }
+        wishes: list[tuple[Caller, Json]] = [
+            (
+                here.anonymous,
+                {
+                    "serviceId": service["id"],
+                    "customer": ann,
+                    "customerTimeZone": "Asia/Tokyo",
+                    "notes": "By the window",
+                },
+            ),
+            (here.anonymous, {"customer": ann | {"phone": None}}),
+            (here.customer("kim"), {"customer": {"name": "Kim", "email": "kim@example.com"}}),
+            (here.admin, {"customer": {"name": "Bob", "email": "bob@example.com"}}),
+        ]
+        went: list[str] = []
+        with pytest.MonkeyPatch.context() as way:
+            if not is_short:
+                go_the_long_way(way)
+            for number, (start, (caller, said)) in enumerate(
+                zip(utc(str(TODAY), "09:00", "11:00", "13:00", "15:00"), wishes, strict=True)
+            ):
+                wish = a_booking(provider, start, idempotencyKey=f"key-{number}") | said
+                answer, by = await way_of(here.ask(BOOK, caller=caller, input=wish))
+                made(answer["answer"], "BookingConfirmation")
+                went += by
+        assert went == ([Way.SHORT] * len(wishes) if is_short else [])
+        rows = {
+            table: await here.rows(
+                f"SELECT to_jsonb({table}) - '{{transaction_id,request_hash}}'::text[] AS row "
+                f"FROM {table} WHERE organization_id = $1",
+                organization.id,
+            )
+            for table in sorted(WRITTEN)
+        }
+        stored.append(
+            {
+                table: sorted(
+                    re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4,12}){4}", "an id", str(row)) for row in of
+                )
+                for table, of in rows.items()
+            }
+        )
+    short, long = stored
+    assert short == long
+    assert all(short.values()), "nothing was compared"
+
+
 # ---------------------------------------------------------------- races and broken connections
 
 
@@ -775,7 +866,7 @@ async def test_every_table_that_a_calendar_is_read_from_raises_the_version_of_th
 
 async def test_its_functions_read_by_indexes_under_one_plan(api: Api) -> None:
     """Whatever was in a table when a connection first ran them."""
-    names = ["circumstances_of_booking", "claims_under_lock", "lock_as_seen", "lock_change_as_seen"]
+    names = ["book_as_seen", "circumstances_of_booking", "claims_under_lock", "lock_change_as_seen"]
     assert await api.rows(
         "SELECT proname, proconfig FROM pg_proc WHERE proname = ANY($1) ORDER BY proname", names
     ) == [

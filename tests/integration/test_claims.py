@@ -25,13 +25,18 @@ from app.core.slots import Claim, ClaimKind
 from app.core.zones import minute_of
 from app.store.calendars import (
     Owner,
-    UnlockedCalendarError,
     claims_of_appointment,
     load_claims,
     lock_and_load_claims,
     take_time,
 )
-from app.store.locks import CalendarLock, lock_calendars, lock_key, lock_rules
+from app.store.locks import (
+    CalendarLock,
+    UnlockedCalendarError,
+    lock_calendars,
+    lock_key,
+    lock_rules,
+)
 from app.store.pool import Transaction, transaction
 from app.usecases.booking.hold_slot import sweep_expired_holds
 from tests.builders import NOW, Api, a_provider, an_appointment, book, key_in, listed

@@ -37,7 +37,7 @@ OF_ONE = sorted(
 )
 AT_ONCE: Final = {
     "look_before_booking",
-    "take_as_seen",
+    "book_as_seen",
     "look_before_change",
     "change_as_seen",
     "move_as_seen",

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from app.store.sql import Parameter, QueryFileError, load, parse, query, together
+from app.store.pool import Writes
+from app.store.sql import (
+    Parameter,
+    QueryFileError,
+    UnexpectedWriteError,
+    catalogue,
+    load,
+    parse,
+    query,
+    together,
+)
 
 TWO = """\
 -- name: provider_by_ids :many
@@ -123,3 +133,38 @@ def test_writes_go_together_with_their_parameters_one_after_the_other() -> None:
         ),
         "INSERT INTO one (a, b, c) VALUES ($13, $14, $13)",
     ]
+
+
+def test_a_statement_goes_in_the_place_of_others_with_the_parameters_that_it_names() -> None:
+    """Null are those of a statement that does not wait, and its own come in their order."""
+    call = catalogue()["book_as_seen"]
+    names = [each.name for each in call.params]
+    history = catalogue()["insert_history"]
+    writes = Writes()
+    history.later(writes, *(each.name for each in history.params))
+    own = [name for name in names if "." not in name]
+    call.instead(writes, *own)
+    assert writes.withdrawn() == [
+        (
+            call.sql,
+            [
+                name.removeprefix("insert_history.")
+                if "." not in name or name.startswith("insert_history.")
+                else None
+                for name in names
+            ],
+        )
+    ]
+    assert writes.withdrawn() == []
+
+
+def test_a_statement_goes_in_the_place_of_none_but_those_that_it_names_each_once() -> None:
+    """Otherwise a write would be lost."""
+    call = catalogue()["book_as_seen"]
+    for waiting in (["upsert_subjects"], ["insert_history", "insert_history"]):
+        writes = Writes()
+        for name in waiting:
+            query = catalogue()[name]
+            query.later(writes, *(each.name for each in query.params))
+        with pytest.raises(UnexpectedWriteError, match="book_as_seen"):
+            call.instead(writes)

@@ -27,9 +27,8 @@ from app.core.zones import is_supported_date
 from app.free_times.calendars import KnownCalendar
 from app.free_times.read import CALENDAR_MARGIN
 from app.free_times.sources import RULES_MARGIN
-from app.store.bookings import look_before_booking
-from app.store.calendars import Owner, load_calendars, take_as_seen
-from app.store.customers import CustomerIsKnownError, customer_may_be_known
+from app.store.bookings import book_as_seen, look_before_booking
+from app.store.calendars import load_calendars
 from app.store.locks import CalendarLock, first_keys
 from app.store.pool import DatabaseUnavailableError, OvertakenError, Writes, commit_at_once
 from app.telemetry.metrics import BOOKING_WAYS
@@ -147,14 +146,13 @@ async def _write(
     phone = request.phone_given(booked)
     if phone is not None and vouches(viewer, phone):
         return Way.NOT_COVERED
-    take_as_seen(
+    book_as_seen(
         writes,
         sight.lock,
         sight.claims,
-        Owner(appointment_id=booked.id),
+        new_id=resources.new_id,
         first=first_keys(request.key.scope, guests=request.names, rules=sight.providers),
         look=look,
-        new_id=resources.new_id,
     )
     against = await commit_as_seen(resources, writes)
     if against is not None:
@@ -166,12 +164,9 @@ async def _write(
 async def commit_as_seen(resources: Resources, writes: Writes) -> Way | None:
     """Why the long way is to decide; None where all of it is written."""
     try:
-        with customer_may_be_known():
-            await commit_at_once(resources.pool, writes)
+        await commit_at_once(resources.pool, writes)
     except OvertakenError as overtaken:
         return Way[str(overtaken)]
-    except CustomerIsKnownError:
-        return Way.TAKEN
     except DatabaseUnavailableError:
         return Way.DISCONNECTED
     return None
