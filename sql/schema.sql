@@ -1942,9 +1942,6 @@ CREATE TRIGGER weekly_hours_written_by_0_1 BEFORE INSERT OR UPDATE ON public.wee
 ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_customer_fkey FOREIGN KEY (organization_id, customer_id) REFERENCES public.customer(organization_id, id);
 
-ALTER TABLE ONLY public.appointment_history
-    ADD CONSTRAINT appointment_history_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
-
 ALTER TABLE ONLY public.appointment
     ADD CONSTRAINT appointment_provider_fkey FOREIGN KEY (organization_id, provider_id) REFERENCES public.provider(organization_id, id);
 
@@ -1996,9 +1993,6 @@ ALTER TABLE ONLY public.claim
 ALTER TABLE ONLY public.customer
     ADD CONSTRAINT customer_made_by_provider_fkey FOREIGN KEY (organization_id, made_by_provider) REFERENCES public.provider(organization_id, id);
 
-ALTER TABLE ONLY public.customer
-    ADD CONSTRAINT customer_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
-
 ALTER TABLE ONLY public.event_epoch
     ADD CONSTRAINT event_epoch_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
 
@@ -2012,9 +2006,6 @@ ALTER TABLE ONLY public.hold
     ADD CONSTRAINT hold_session_fkey FOREIGN KEY (organization_id, session_id) REFERENCES public.session(organization_id, id);
 
 ALTER TABLE ONLY public.idempotency_key
-    ADD CONSTRAINT idempotency_key_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
-
-ALTER TABLE ONLY public.idempotency_key
     ADD CONSTRAINT idempotency_key_hold_fkey FOREIGN KEY (organization_id, hold_id) REFERENCES public.hold(organization_id, id);
 
 ALTER TABLE ONLY public.idempotency_key
@@ -2025,9 +2016,6 @@ ALTER TABLE ONLY public.location
 
 ALTER TABLE ONLY public.message_opt_out
     ADD CONSTRAINT message_opt_out_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);
-
-ALTER TABLE ONLY public.message_outbox
-    ADD CONSTRAINT message_outbox_appointment_fkey FOREIGN KEY (organization_id, appointment_id) REFERENCES public.appointment(organization_id, id);
 
 ALTER TABLE ONLY public.message_template
     ADD CONSTRAINT message_template_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organization(id);

@@ -125,6 +125,27 @@ async def test_what_is_read_is_fetched_and_what_is_fetched_is_read(
     assert unread == set()
 
 
+async def test_what_rows_name_without_a_foreign_key_is_never_deleted(
+    migrated: asyncpg.Connection,
+) -> None:
+    """So there is nothing that such a key would refuse, and a booking does not check it."""
+    unchecked = {
+        "appointment": {"appointment_history", "idempotency_key", "message_outbox"},
+        "organization": {"customer"},
+    }
+    functions = await migrated.fetch("SELECT prosrc FROM pg_proc WHERE prosrc LIKE '%BEGIN%'")
+    texts = [query.sql for query in QUERIES] + [row["prosrc"] for row in functions]
+    deleting = re.compile(rf"\b(?:DELETE FROM|TRUNCATE) (?:{'|'.join(unchecked)})\b")
+    assert [text for text in texts if deleting.search(text)] == []
+    checked = await migrated.fetch(
+        """SELECT confrelid::regclass::text AS named, conrelid::regclass::text AS naming
+        FROM pg_constraint
+        WHERE contype = 'f' AND confrelid = ANY ($1::text[]::regclass[])""",
+        list(unchecked),
+    )
+    assert not any(row["naming"] in unchecked[row["named"]] for row in checked)
+
+
 def waiting() -> list[str]:
     """The statements that may wait for the transaction's next one: those that some module of the
     store calls with `later` or `once`.
