@@ -13,9 +13,10 @@ from uuid import UUID
 import jwt
 import orjson
 from jwt.algorithms import HMACAlgorithm
+from jwt.utils import base64url_encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 ALGORITHM: Final = "HS256"
 _LONGEST_TOKEN: Final = 1_024
@@ -29,17 +30,6 @@ class SignedId(NamedTuple):
     generation: int
 
 
-class _Hs256(HMACAlgorithm):
-    """Of these secrets, checked once: the library would check them with each token."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__(HMACAlgorithm.SHA256)
-        self._checked = {secret: super(_Hs256, self).prepare_key(secret) for secret in secrets}
-
-    def prepare_key(self, key: str | bytes) -> bytes:
-        return self._checked[str(key)]
-
-
 class SignedIds:
     """Signs and verifies ids for one audience. `keys` maps key ids to secrets: the first signs,
     every one verifies.
@@ -47,13 +37,19 @@ class SignedIds:
 
     def __init__(self, keys: Mapping[str, str], *, audience: str) -> None:
         self._keys = dict(keys)
-        self._signing_key_id = next(iter(self._keys))
         self._audience = audience
-        self._signatures = jwt.PyJWS(algorithms=[])
-        self._signatures.register_algorithm(ALGORITHM, _Hs256(self._keys.values()))
+        self._signatures = HMACAlgorithm(HMACAlgorithm.SHA256)
+        for secret in self._keys.values():
+            self._signatures.prepare_key(secret)  # raises for one that the library refuses
+        key_id, secret = next(iter(self._keys.items()))
+        self._signing_key = self._signatures.prepare_key(secret)
+        header = {"alg": ALGORITHM, "kid": key_id, "typ": token_type(audience)}
+        self._header = base64url_encode(orjson.dumps(header))
 
     def sign_ids(self, organization_id: UUID, thing_id: UUID, generation: int = 0) -> str:
-        """The token of this thing, another one for each generation."""
+        """The token of this thing, another one for each generation. Its parts are joined here (RFC
+        7515, 7.1): the library would write and encode the same header with each token.
+        """
         payload: dict[str, str | int] = {
             "aud": self._audience,
             "org": organization_id.hex,
@@ -61,11 +57,9 @@ class SignedIds:
         }
         if generation:
             payload["gen"] = generation
-        key_id = self._signing_key_id
-        headers = {"kid": key_id, "typ": token_type(self._audience)}
-        return self._signatures.encode(
-            orjson.dumps(payload), self._keys[key_id], algorithm=ALGORITHM, headers=headers
-        )
+        signed = b".".join((self._header, base64url_encode(orjson.dumps(payload))))
+        signature = self._signatures.sign(signed, self._signing_key)
+        return b".".join((signed, base64url_encode(signature))).decode()
 
     def verify_ids(self, token: str) -> SignedId | None:
         """What the token names; None if it is invalid."""

@@ -48,6 +48,6 @@ def quoted(text: str) -> str:
 
 
 def instant_text(instant: datetime) -> str:
-    """An instant in UTC, its numbers written one by one: `strftime` takes four times as long."""
-    utc = instant.astimezone(UTC)
-    return f"{utc.year:04}{utc.month:02}{utc.day:02}T{utc.hour:02}{utc.minute:02}{utc.second:02}Z"
+    """An instant in UTC: `strftime` takes four times as long."""
+    utc = instant.astimezone(UTC).isoformat()
+    return utc[:19].replace("-", "").replace(":", "") + "Z"

@@ -16,6 +16,7 @@ from app.core.ids import AppointmentId, SessionId
 from app.notify import plain
 from app.notify.content_lines import escaped, instant_text, line, quoted
 from app.notify.message import CalendarMethod, MessageFacts, MessageKind, Recipient
+from app.notify.overrides import Words
 
 PRODUCT: Final = "-//Slotwright//Slotwright//EN"
 
@@ -36,9 +37,16 @@ def method_of(facts: MessageFacts, kind: MessageKind) -> CalendarMethod:
 
 
 def calendar_part(
-    facts: MessageFacts, kind: MessageKind, recipient: Recipient, *, summary: str, description: str
+    facts: MessageFacts,
+    kind: MessageKind,
+    recipient: Recipient,
+    words: Words,
+    *,
+    summary: str,
+    description: str,
 ) -> tuple[bytes, CalendarMethod]:
     """The calendar in UTF-8 with CRLF lines, and its method, which the MIME part has to repeat.
+    Names and the place are those in the words, which are cleaned.
 
     The organizer is the organization's sending address: programs check the two against each other,
     and a provider's own address is none of the customer's business. Nobody is asked to answer: the
@@ -64,18 +72,19 @@ def calendar_part(
         f"STATUS:{'CANCELLED' if cancelled else 'CONFIRMED'}",
         f"TRANSP:{'TRANSPARENT' if cancelled else 'OPAQUE'}",
     ]
-    if facts.place is not None:
-        lines.append(f"LOCATION:{escaped(plain.one_line(facts.place.where, limit=1000))}")
+    if words["location"] is not None:
+        lines.append(f"LOCATION:{escaped(plain.one_line(str(words['location']), limit=1000))}")
     url = facts.manage_url or facts.practice.url
     if url is not None:
         lines.append(f"URL:{plain.one_line(url, limit=2000)}")
-    contact = _contact(facts)
+    organization = str(words["organization"])
+    contact = _contact(facts, organization)
     if contact is not None:
         lines.append(f"CONTACT:{escaped(plain.one_line(contact, limit=1000))}")
-    organizer = facts.organizer_email and _address(facts.organizer_email, facts.organization_name)
+    organizer = facts.organizer_email and _address(facts.organizer_email, organization)
     if organizer:
         lines.append(f"ORGANIZER{organizer}")
-    for email, name in _attendees(facts, recipient):
+    for email, name in _attendees(facts, recipient, words):
         attendee = _address(email, name)
         if attendee is not None:
             lines.append(f"ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT=ACCEPTED;RSVP=FALSE{attendee}")
@@ -83,26 +92,29 @@ def calendar_part(
     return b"".join(map(line, lines)), method
 
 
-def _contact(facts: MessageFacts) -> str | None:
+def _contact(facts: MessageFacts, organization: str) -> str | None:
     """Whom to call or write to about the event; None where the practice says neither."""
     ways = [way for way in (facts.practice.phone, facts.practice.email) if way is not None]
-    return ", ".join((facts.organization_name, *ways)) if ways else None
+    return ", ".join((organization, *ways)) if ways else None
 
 
-def _attendees(facts: MessageFacts, recipient: Recipient) -> list[tuple[str, str | None]]:
+def _attendees(
+    facts: MessageFacts, recipient: Recipient, words: Words
+) -> list[tuple[str, str | None]]:
     """Those whose addresses this recipient may see: a customer only their own, without the name
     that was typed with it. No customer attends a provider's event of a session: calendar programs
     may write to attendees, who would see each other.
     """
-    provider = (facts.provider_email, facts.provider_name)
+    provider = (facts.provider_email, str(words["provider"]))
+    customer_email = facts.contact_email and plain.one_line(facts.contact_email)
     shown: list[tuple[str | None, str | None]]
     if recipient is Recipient.CUSTOMER:
-        shown = [(facts.contact_email, None)]
+        shown = [(customer_email, None)]
     elif facts.session is not None:
         shown = [provider]
     else:
-        shown = [provider, (facts.contact_email, facts.contact_name)]
-    return [(email, name) for email, name in shown if email is not None]
+        shown = [provider, (customer_email, str(words["contact"]))]
+    return [(email, name) for email, name in shown if email]
 
 
 def _address(email: str, name: str | None) -> str | None:

@@ -4,8 +4,7 @@ wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
@@ -16,6 +15,7 @@ from app.core.lifecycle import CustomerTerms
 from app.core.location import NOT_SAID, Reachable
 from app.core.messages import Channel, MessageKind, Recipient, TemplateOverride
 from app.core.money import Money
+from app.notify.quoted_printable import Text
 
 __all__ = [
     "CalendarMethod",
@@ -146,18 +146,26 @@ class OverrideProblem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedEmail:
     """An e-mail in words, not yet a MIME message. `language` is the one it was written in; `ics` is
-    empty where the message leaves its reader's calendar alone. `encoded` has texts that
-    are at hand in quoted-printable, by what they are of.
+    empty where the message leaves its reader's calendar alone.
     """
 
     language: str
     subject: str
-    text: str
-    html: str
+    text_part: Text
+    html_part: Text
     ics: bytes
     method: CalendarMethod
     problem: OverrideProblem | None = None
-    encoded: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The plain text."""
+        return str(self.text_part)
+
+    @property
+    def html(self) -> str:
+        """The page."""
+        return str(self.html_part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from app.notify.message import CalendarMethod, RenderedEmail
+from app.notify.quoted_printable import PlainText
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +25,11 @@ def notice(template: str, values: Mapping[str, str], *, language: str) -> Render
     return RenderedEmail(
         language=language,
         subject=subject,
-        text="\n\n".join(paragraphs) + "\n",
-        html=f'<!DOCTYPE html>\n<html lang="{language}"><meta charset="utf-8">'
-        f"<title>{escape(subject)}</title><body>\n{html}\n</body></html>\n",
+        text_part=PlainText("\n\n".join(paragraphs) + "\n"),
+        html_part=PlainText(
+            f'<!DOCTYPE html>\n<html lang="{language}"><meta charset="utf-8">'
+            f"<title>{escape(subject)}</title><body>\n{html}\n</body></html>\n"
+        ),
         ics=b"",
         method=CalendarMethod.REQUEST,
     )

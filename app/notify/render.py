@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from itertools import groupby
 from pathlib import Path
 from sys import getsizeof
 from types import MappingProxyType
@@ -44,7 +43,7 @@ from app.notify.message import (
     RenderedSms,
 )
 from app.notify.overrides import OwnWords
-from app.notify.quoted_printable import quoted_printable
+from app.notify.quoted_printable import PlainText, Text, piece, quoted_printable
 from app.notify.wording import Speech
 from app.weighted_cache import remembered
 
@@ -129,16 +128,16 @@ def render_email(
     own: OwnWords | None = None,
 ) -> RenderedEmail:
     speech = wording.negotiate(facts.locale)
-    facts = _cleaned(facts)
     words = _words(facts, kind, recipient, speech)
     layout = _layout(Channel.EMAIL, Shape.of(words, kind))
-    parts = {
-        "subject": plain.one_line(layout["subject"].filled(words)),
-        "text": layout["text"].filled(words),
-        "html": layout["html"].filled(words),
-    }
-    built_in = parts
-    parts, problem = _overridden(parts, words, own)
+    subject = plain.one_line(layout["subject"].filled(words))
+    text: Text = _Filled(layout["text"], words)
+    html: Text = _Filled(layout["html"], words)
+    problem = None
+    if own is not None:
+        built_in = {"subject": subject, "text": str(text), "html": str(html)}
+        parts, problem = _overridden(built_in, words, own)
+        subject, text, html = parts["subject"], PlainText(parts["text"]), PlainText(parts["html"])
     part, method = b"", CalendarMethod.REQUEST
     if kind is not MessageKind.READDRESSED:
         event = "event" if facts.session is None else "session"
@@ -146,22 +145,18 @@ def render_email(
             facts,
             kind,
             recipient,
+            words,
             summary=layout[event].filled(words),
             description=layout[f"{event}_details"].filled(words),
         )
     return RenderedEmail(
         language=speech.language,
-        subject=parts["subject"],
-        text=parts["text"],
-        html=parts["html"],
+        subject=subject,
+        text_part=text,
+        html_part=html,
         ics=part,
         method=method,
         problem=problem,
-        encoded={
-            built_in[name]: layout[name].encoded(words)
-            for name in ("text", "html")
-            if parts[name] is built_in[name]
-        },
     )
 
 
@@ -172,9 +167,11 @@ def render_sms(
     own: OwnWords | None = None,
 ) -> RenderedSms:
     speech = wording.negotiate(facts.locale)
-    words = _words(_shortened(_cleaned(facts)), kind, recipient, speech)
-    said = _layout(Channel.SMS, Shape.of(words, kind))["sms"].filled(words)
-    parts, problem = _overridden({"sms": said}, words, own)
+    words = _words(facts, kind, recipient, speech, longest_name=_SMS_NAME_CHARACTERS)
+    parts = {"sms": _layout(Channel.SMS, Shape.of(words, kind))["sms"].filled(words)}
+    problem = None
+    if own is not None:
+        parts, problem = _overridden(parts, words, own)
     text = gsm.fold(parts["sms"].strip())
     return RenderedSms(
         language=speech.language, text=text, segments=gsm.segments(text), problem=problem
@@ -182,38 +179,15 @@ def render_sms(
 
 
 def _overridden(
-    parts: dict[str, str], words: overrides.Words, own: OwnWords | None
+    parts: dict[str, str], words: overrides.Words, own: OwnWords
 ) -> tuple[dict[str, str], OverrideProblem | None]:
-    if own is None:
-        return parts, None
     applied = overrides.apply(own, parts, words)
     return (parts, applied) if isinstance(applied, OverrideProblem) else (applied, None)
 
 
-def _cleaned(facts: MessageFacts) -> MessageFacts:
-    """The facts with names on one line each, so that none can fake a line of its own, and with what
-    a customer's side typed free of links. A comma after a name would meet that of the greeting.
-    """
-    reason = facts.cancellation_reason and plain.paragraphs(facts.cancellation_reason)
-    return replace(
-        facts,
-        organization_name=plain.one_line(facts.organization_name),
-        provider_name=plain.one_line(facts.provider_name).strip(" ,"),
-        service_name=_line(facts.service_name),
-        contact_name=_contact_name(facts.contact_name).strip(" ,"),
-        contact_email=_line(facts.contact_email),
-        contact_phone=_line(facts.contact_phone),
-        notes=plain.without_links(plain.paragraphs(facts.notes)) if facts.notes else None,
-        place=None if facts.place is None else _cleaned_place(facts.place),
-        cancellation_reason=plain.without_links(reason)
-        if reason and not facts.is_cancelled_by_practice
-        else reason,
-    )
-
-
 def _contact_name(name: str) -> str:
-    """What a stranger typed, free of links."""
-    return plain.one_line(plain.without_links(plain.one_line(name)))
+    """What a stranger typed, free of links. A comma after it would meet that of the greeting."""
+    return plain.one_line(plain.without_links(plain.one_line(name))).strip(" ,")
 
 
 def _cleaned_place(place: PlaceFacts) -> PlaceFacts:
@@ -228,29 +202,30 @@ def _line(text: str | None) -> str | None:
     return plain.one_line(text) or None if text is not None else None
 
 
-def _shortened(facts: MessageFacts) -> MessageFacts:
-    def short(name: str) -> str:
-        return plain.one_line(name, limit=_SMS_NAME_CHARACTERS)
-
-    return replace(
-        facts,
-        organization_name=short(facts.organization_name),
-        provider_name=short(facts.provider_name),
-        service_name=short(facts.service_name) if facts.service_name else None,
-        contact_name=short(facts.contact_name),
-    )
-
-
 def _words(
-    facts: MessageFacts, kind: MessageKind, recipient: Recipient, speech: Speech
+    facts: MessageFacts,
+    kind: MessageKind,
+    recipient: Recipient,
+    speech: Speech,
+    *,
+    longest_name: int | None = None,
 ) -> dict[str, str | bool | None]:
-    """What templates may name, `overrides.WORDS`: words ready to show, or None."""
+    """What templates may name, `overrides.WORDS`: words ready to show, or None. Names are on one
+    line each, so that none can fake a line of its own, and at most `longest_name` characters; what
+    a customer's side typed is free of links.
+    """
+
+    def short(name: str) -> str:
+        return name if longest_name is None else plain.one_line(name, limit=longest_name)
+
     zone = wording.zone_of(facts.time_zone)
     when = wording.when(facts.starts_at, facts.ends_at, now=facts.now, zone=zone, speech=speech)
     to_provider = recipient is Recipient.PROVIDER
     cancelled = kind is MessageKind.CANCELLED
     moved_from = facts.previous_starts_at
-    session, place = facts.session, facts.place
+    session = facts.session
+    place = None if facts.place is None else _cleaned_place(facts.place)
+    service = _line(facts.service_name)
     terms = None if to_provider or cancelled else facts.terms
     free_until = late_fee = None
     if terms is not None and terms.free_until is not None:
@@ -258,9 +233,9 @@ def _words(
         late_fee = None if terms.late_fee is None else wording.money(terms.late_fee, speech)
     words: dict[str, str | bool | None] = {
         "cancelled": cancelled,
-        "contact": facts.contact_name,
-        "contact_email": facts.contact_email if to_provider else None,
-        "contact_phone": facts.contact_phone if to_provider else None,
+        "contact": short(_contact_name(facts.contact_name)),
+        "contact_email": _line(facts.contact_email) if to_provider else None,
+        "contact_phone": _line(facts.contact_phone) if to_provider else None,
         "address": None if place is None else place.address,
         "date": when.date,
         "date_brief": when.date_brief,
@@ -283,8 +258,10 @@ def _words(
         "no_show_fee": wording.money(terms.no_show_fee, speech)
         if terms is not None and terms.no_show_fee is not None
         else None,
-        "notes": facts.notes if to_provider else None,
-        "organization": facts.organization_name,
+        "notes": plain.without_links(plain.paragraphs(facts.notes))
+        if facts.notes and to_provider
+        else None,
+        "organization": short(plain.one_line(facts.organization_name)),
         "policy": None,
         "practice": None if to_provider else _practice(facts),
         "practice_email": facts.practice.email,
@@ -294,15 +271,15 @@ def _words(
         if moved_from
         else None,
         "price": wording.money(facts.price, speech) if facts.price else None,
-        "provider": facts.provider_name,
-        "reason": facts.cancellation_reason
+        "provider": short(plain.one_line(facts.provider_name).strip(" ,")),
+        "reason": _reason(facts)
         if cancelled and (to_provider or facts.is_cancelled_by_practice)
         else None,
         "remaining": wording.remaining(facts.remaining, speech),
         "resized": facts.is_resized,
         "seats": None,
         "seats_only": session is not None and session.takes_place,
-        "service": facts.service_name,
+        "service": short(service) if service else None,
         "session": facts.is_about_session,
         "time": when.time,
         "to_provider": to_provider,
@@ -322,6 +299,12 @@ def _words(
         # What an organization's own words may still name: a session has no one customer.
         words["contact"] = words["group"] or words["service"] or ""
     return words
+
+
+def _reason(facts: MessageFacts) -> str | None:
+    """Why it was cancelled; free of links unless the practice says so."""
+    reason = facts.cancellation_reason and plain.paragraphs(facts.cancellation_reason)
+    return plain.without_links(reason) if reason and not facts.is_cancelled_by_practice else reason
 
 
 def _practice(facts: MessageFacts) -> str | None:
@@ -372,19 +355,14 @@ class Shape(NamedTuple):
 class _Layout:
     """A text with places for words, which are escaped where it is HTML."""
 
-    __slots__ = ("_escapes", "_lines", "_names", "_pieces")
+    __slots__ = ("_encoded", "_escapes", "_names", "_pieces")
 
     def __init__(self, marked: str, *, is_encoded: bool = False, is_html: bool = False) -> None:
         self._escapes = is_html
         self._pieces = _MARK.split(marked)
         self._names = tuple(enumerate(self._pieces))[1::2]
-        self._lines: list[bytes | _Layout] = []
-        if is_encoded:
-            for has_words, lines in groupby(marked.splitlines(keepends=True), _has_words):
-                together = "".join(lines)
-                self._lines.append(
-                    _Layout(together, is_html=is_html) if has_words else quoted_printable(together)
-                )
+        *before, last = self._pieces
+        self._encoded = [*map(piece, before), quoted_printable(last or "\n")] if is_encoded else []
 
     def filled(self, words: overrides.Words) -> str:
         pieces = self._pieces.copy()
@@ -394,29 +372,42 @@ class _Layout:
         return "".join(pieces)
 
     def encoded(self, words: overrides.Words) -> bytes:
-        """The filled text in quoted-printable: only lines with words in them are encoded each time,
-        a tenth of a page.
+        """The filled text in quoted-printable. Only words are encoded each time, on lines of their
+        own, and each once.
         """
-        return b"".join(
-            part if isinstance(part, bytes) else quoted_printable(part.filled(words))
-            for part in self._lines
-        )
+        pieces, known = self._encoded.copy(), dict[str, bytes]()
+        for at, name in self._names:
+            word = known.get(name)
+            if word is None:
+                text = str(words[name])
+                word = known[name] = piece(str(escape(text)) if self._escapes else text)
+            pieces[at] = word
+        return b"".join(pieces)
 
     @property
     def bytes(self) -> int:
-        pieces, lines = self._pieces, self._lines
+        pieces, encoded = self._pieces, self._encoded
         return (
-            sum(map(getsizeof, (self, pieces, self._names, lines, *pieces)))
+            sum(map(getsizeof, (self, pieces, self._names, encoded, *pieces, *encoded)))
             + len(self._names) * _PLACE_BYTES
-            + sum(part.bytes if isinstance(part, _Layout) else getsizeof(part) for part in lines)
         )
 
 
 _PLACE_BYTES: Final = 100
 
 
-def _has_words(line: str) -> bool:
-    return _MARK.search(line) is not None
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """A layout, with the words for its places."""
+
+    layout: _Layout
+    words: overrides.Words
+
+    def __str__(self) -> str:
+        return self.layout.filled(self.words)
+
+    def encoded(self) -> bytes:
+        return self.layout.encoded(self.words)
 
 
 @remembered(

@@ -136,26 +136,27 @@ def when(
     starts_at: datetime, ends_at: datetime, *, now: datetime, zone: ZoneInfo, speech: Speech
 ) -> When:
     """The visit `[starts_at, ends_at)` as clocks in `zone` show it."""
-    start, end = starts_at.astimezone(zone), ends_at.astimezone(zone)
+    start, end, today = (each.astimezone(zone) for each in (starts_at, ends_at, now))
+    date_brief = _date_brief(start, now=today, speech=speech)
     time, end_time = _time(start, speech), _time(end, speech)
-    hours_start, hours_end = time, end_time
+    where = zone_name(start, zone, speech)
+    zone_of_hours, hours_start, hours_end = where, time, end_time
     if start.date() != end.date():
-        hours_end = f"{_date_brief(end, now=now.astimezone(zone), speech=speech)}, {hours_end}"
+        hours_end = f"{_date_brief(end, now=today, speech=speech)}, {hours_end}"
     if start.utcoffset() != end.utcoffset():
+        zone_of_hours = _city(zone, speech)
         hours_start, hours_end = (
             f"{hours_start} ({offset(start, speech)})",
             f"{hours_end} ({offset(end, speech)})",
         )
     return When(
         date=_said("date", start.date(), speech),
-        date_brief=_date_brief(start, now=now.astimezone(zone), speech=speech),
+        date_brief=date_brief,
         time=time,
         end_time=end_time,
         hours=f"{hours_start} – {hours_end}",
-        zone=zone_name(start, zone, speech)
-        if start.utcoffset() == end.utcoffset()
-        else _city(zone, speech),
-        brief=moment(starts_at, now=now, zone=zone, speech=speech),
+        zone=zone_of_hours,
+        brief=_moment(date_brief, time, where),
     )
 
 
@@ -165,7 +166,11 @@ def moment(instant: datetime, *, now: datetime, zone: ZoneInfo, speech: Speech) 
     """
     local = instant.astimezone(zone)
     date = _date_brief(local, now=now.astimezone(zone), speech=speech)
-    return f"{date}, {_time(local, speech)} ({zone_name(local, zone, speech)})"
+    return _moment(date, _time(local, speech), zone_name(local, zone, speech))
+
+
+def _moment(date: str, time: str, zone: str) -> str:
+    return f"{date}, {time} ({zone})"
 
 
 def zone_name(local: datetime, zone: ZoneInfo, speech: Speech) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import a2b_qp
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.core.addresses import mailbox
 from app.notify import email, plain, render
-from app.notify.email import Letter, MalformedAddressError, SmtpSettings, TlsMode
+from app.notify.email import Letter, SmtpSettings, TlsMode
 from app.notify.message import MessageKind, MessageLogId, Recipient, RenderedEmail
+from app.notify.quoted_printable import PlainText, piece
 from tests.unit.notify.facts import full_facts, utc
 
 ROW = MessageLogId(UUID("0199a2f0-7c3e-7a51-9d53-0242ac120003"))
@@ -37,8 +40,15 @@ def a_letter(**changes: Any) -> Letter:  # noqa: ANN401 - any of its fields
     return Letter(**{**values, **changes})
 
 
+def _composed(letter: Letter, from_address: str = FROM) -> bytes:
+    from_, to = mailbox(from_address), mailbox(letter.to_address)
+    assert from_ is not None
+    assert to is not None
+    return email.compose(letter, from_, to)
+
+
 def _received(letter: Letter) -> tuple[EmailMessage, bytes]:
-    wire = email.compose(letter, FROM)
+    wire = _composed(letter)
     message = message_from_bytes(wire, policy=policy.default)
     assert isinstance(message, EmailMessage)
     return message, wire
@@ -72,7 +82,7 @@ def test_a_message_has_the_parts_that_mail_programs_look_for() -> None:
 @example(text="--=_0\n\n--=_0--\r\rContent-Type: text/html")
 def test_words_arrive_as_they_were_written(text: str) -> None:
     """Whatever an organization's own templates say; only line breaks become CRLF."""
-    content = replace(a_letter().content, text=text, html=text)
+    content = replace(a_letter().content, text_part=PlainText(text), html_part=PlainText(text))
     message, wire = _received(a_letter(content=content))
     plain_text, html = list(message.walk())[2:4]
     for part in (plain_text, html):
@@ -80,6 +90,15 @@ def test_words_arrive_as_they_were_written(text: str) -> None:
         assert isinstance(received, bytes)
         assert received.splitlines() == text.encode().splitlines()
     assert max(map(len, wire.split(b"\r\n"))) <= 998
+
+
+@given(st.lists(st.text(st.sampled_from("aé =.\n") | st.characters(codec="utf-8"), max_size=90)))
+@example(["short", "=", "x" * 72, "x" * 73, "é" * 50, "ends a line\n", "", " "])
+def test_a_text_can_be_encoded_piece_by_piece(pieces: list[str]) -> None:
+    pieces = ["\n".join(each.split("\r")) for each in pieces]
+    encoded = b"".join(map(piece, pieces))
+    assert a2b_qp(encoded) == "".join(pieces).encode().replace(b"\n", b"\r\n")
+    assert max(map(len, encoded.split(b"\r\n"))) <= 76  # RFC 2045, 6.7
 
 
 def test_the_calendar_method_is_the_messages() -> None:
@@ -90,10 +109,9 @@ def test_the_calendar_method_is_the_messages() -> None:
 
 
 def test_headers_say_who_and_why() -> None:
-    message, _ = _received(a_letter(reply_to="desk@salon.example"))
+    message, _ = _received(a_letter())
     assert str(message["From"]) == "Salon Müller <no-reply@salon.example>"
     assert str(message["To"]) == "Grace Hopper <grace@example.org>"
-    assert str(message["Reply-To"]) == "desk@salon.example"
     assert str(message["Subject"]) == "Bestätigt: Haircut bei Ada Lovelace, So., 29. März, 09:00"
     assert message["Date"].datetime == utc(2026, 3, 28, 7)
     assert message["Auto-Submitted"] == "auto-generated"
@@ -189,8 +207,7 @@ def _with_subject(content: RenderedEmail, subject: str) -> RenderedEmail:
     ],
 )  # fmt: skip
 def test_an_address_is_right_or_refused(address: str) -> None:
-    with pytest.raises(MalformedAddressError):
-        email.compose(a_letter(to_address=address), FROM)
+    assert mailbox(address) is None
 
 
 def test_international_domains_travel_in_ascii() -> None:
@@ -200,12 +217,11 @@ def test_international_domains_travel_in_ascii() -> None:
 
 
 def test_every_header_names_the_domain_that_was_meant() -> None:
-    letter = a_letter(to_address="kim@faß.de", reply_to="desk@βόλος.gr")
-    wire = email.compose(letter, "no-reply@xn--fa-hia.de")
+    letter = a_letter(to_address="kim@faß.de")
+    wire = _composed(letter, "no-reply@xn--fa-hia.de")
     message = message_from_bytes(wire, policy=policy.default)
     assert message["To"].addresses[0].addr_spec == "kim@xn--fa-hia.de"
     assert message["From"].addresses[0].addr_spec == "no-reply@xn--fa-hia.de"
-    assert message["Reply-To"].addresses[0].addr_spec == "desk@xn--nxasmm1c.gr"
 
 
 # ---------------------------------------------------------------- settings

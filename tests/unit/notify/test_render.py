@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from binascii import a2b_qp
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -399,13 +400,17 @@ def test_a_layout_says_what_the_templates_say(
     """Whichever words there are, and whatever is in them."""
     kind, recipient, locale = which
     facts = make(locale=locale, contact_name=name, provider_name=name + other, service_name=other)
-    words = render._words(render._cleaned(facts), kind, recipient, wording.negotiate(facts.locale))
+    words = render._words(facts, kind, recipient, wording.negotiate(facts.locale))
     for channel in Channel:
         said = render._said_with(channel, words)
         layout = render._layout(channel, render.Shape.of(words, kind))
         assert {part: layout[part].filled(words) for part in layout} == said
         for part in said.keys() & {"text", "html"}:
-            assert layout[part].encoded(words) == quoted_printable(said[part])
+            encoded = layout[part].encoded(words)
+            assert a2b_qp(encoded) == a2b_qp(quoted_printable(said[part]))
+            assert encoded.endswith(b"\r\n")
+            assert not encoded.endswith(b"=\r\n")
+            assert max(map(len, encoded.split(b"\r\n"))) <= 76  # RFC 2045
 
 
 def test_links_are_ours_alone_and_nothing_is_fetched() -> None:
