@@ -100,7 +100,7 @@ class Awaited(Enum):
 
 
 NEW_AT_ONCE: Final = 8
-NEW_PER_SECOND: Final = 100
+NEW_PER_SECOND: Final = 40
 """New connections of one network that a process serves: a handshake with its first request takes
 one to three milliseconds. A browser opens six at once.
 """
@@ -203,7 +203,7 @@ class Connections:
     ) -> None:
         self._total = Places(most)
         self._of_network = Places(most_of_network)
-        self.turns: Final = Turns(paced=most_of_network > 0)
+        self.turns = Turns(paced=most_of_network > 0)
         self.seconds: Final = {
             Awaited.HEAD: settings.header_seconds,
             Awaited.BODY: settings.body_seconds + ANSWER_408_SECONDS,
@@ -326,11 +326,6 @@ class Connection:
         self._transport.abort()
 
 
-def _resume_reading(transport: asyncio.Transport) -> None:
-    if not transport.is_closing():
-        transport.resume_reading()
-
-
 class _Together:
     """A transport that sends what is written in one go at the end of the event loop's turn;
     otherwise the one it is given.
@@ -376,6 +371,90 @@ class _Pipeline(FlowControl):
             super().resume_reading()
 
 
+class Arrival(asyncio.Protocol):
+    """A connection that the event loop accepted, until it is its turn; then it becomes an
+    `HttpConnection`. What it sends meanwhile is kept, at most one piece, and read no further.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        listener: socket.socket,
+    ) -> None:
+        """What uvicorn gives its protocols."""
+        self._make = partial(HttpConnection, config, server_state, app_state, _loop)
+        self._connections: Connections = app_state[_STATE]
+        self._tasks = server_state.tasks
+        self._loop = _loop or asyncio.get_running_loop()
+        self._listener = listener
+        self._place: ExitStack | None = None
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # of TCP
+        turns = self._connections.turns
+        network = network_of_peer(transport.get_extra_info("peername"))
+        self._place = self._connections.place_of(network)
+        self._connections.accept_more(self._listener, self._serve_accepted)
+        if self._place is None:
+            transport.abort()
+            return
+        self._transport = transport
+        if turns.start(network):
+            self._serve()
+        else:
+            turns.add(network, self._serve)
+
+    def data_received(self, data: bytes) -> None:
+        # uvloop begins to read after `connection_made`, even if that pauses it.
+        self._received += data
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._transport = None
+        if self._place is not None:
+            self._place.close()
+
+    def _serve(self) -> None:
+        transport, place = self._transport, self._place
+        if transport is None or place is None or transport.is_closing():
+            return
+        if self._has_stopped:
+            transport.abort()
+            return
+        connection = self._make(place=place)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        if self._received:
+            transport.resume_reading()
+            connection.data_received(self._received)
+
+    def _serve_accepted(self, accepted: socket.socket, place: ExitStack) -> None:
+        """A connection that was accepted together with this one."""
+        if self._has_stopped:
+            accepted.close()
+            place.close()
+            return
+
+        async def connect() -> None:
+            make = partial(self._make, place=place)
+            await self._loop.connect_accepted_socket(make, accepted)
+
+        serving = self._loop.create_task(connect())
+        self._tasks.add(serving)
+        serving.add_done_callback(self._tasks.discard)
+
+    @property
+    def _has_stopped(self) -> bool:
+        """Whether uvicorn has closed its connections: it would wait for this one."""
+        return self._listener.fileno() < 0
+
+
 class _HeadTooLargeError(Exception):
     """Raised into the parser, which then gives up."""
 
@@ -388,7 +467,7 @@ class HttpConnection(HttpToolsProtocol):
     """
 
     watched: Connection | None = None
-    """None before it is accepted, where it is refused, and once it is a WebSocket."""
+    """None before it is made, and once it is a WebSocket."""
     _awaited: Awaited | None = Awaited.HEAD
     _head_bytes = 0
     _head_lines = 0
@@ -403,54 +482,16 @@ class HttpConnection(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        listener: socket.socket,
-        place: ExitStack | None = None,
+        place: ExitStack,
     ) -> None:
-        """`place` is given where the connection was not accepted by the event loop."""
         super().__init__(config, server_state, app_state, _loop)
-        self._listener = listener
         self._place = place
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        connections: Connections = self.app_state[_STATE]
-        place = self._place
-        if place is None:
-            network = network_of_peer(transport.get_extra_info("peername"))
-            place = connections.place_of(network)
-            connections.accept_more(self._listener, self._serve)
-            if place is None:
-                transport.abort()
-                return
-            if not connections.turns.start(network):
-                transport.pause_reading()
-                connections.turns.add(network, partial(_resume_reading, transport))
         super().connection_made(cast("asyncio.Transport", _Together(transport)))
         self.flow = _Pipeline(self.transport, self.pipeline)
-        self.watched = Connection(connections, transport, place)
+        self.watched = Connection(self.app_state[_STATE], transport, self._place)
         self.watched.expect(Awaited.HEAD)
-
-    def _serve(self, accepted: socket.socket, place: ExitStack) -> None:
-        """A connection that was accepted together with this one."""
-        if self._listener.fileno() < 0:  # uvicorn has closed its connections, and would miss it
-            accepted.close()
-            place.close()
-            return
-        make = partial(
-            HttpConnection,
-            self.config,
-            self.server_state,
-            self.app_state,
-            self.loop,
-            listener=self._listener,
-            place=place,
-        )
-
-        async def connect() -> None:
-            await self.loop.connect_accepted_socket(make, accepted)
-
-        serving = self.loop.create_task(connect())
-        self.tasks.add(serving)
-        serving.add_done_callback(self.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.watched is not None:

@@ -20,7 +20,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from app.errors import OperatorError
-from app.process.connections import HttpConnection, SocketConnection
+from app.process.connections import Arrival, SocketConnection
 from app.process.plain_redis import require_plain_redis
 from app.settings import Settings, pass_on
 from app.store.migrations import check
@@ -63,7 +63,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         "app.process.application:application",
         factory=True,
         workers=workers,
-        http=partial(HttpConnection, listener=listener),  # type: ignore[arg-type]  # it is only called
+        http=partial(Arrival, listener=listener),  # type: ignore[arg-type]  # it is only called
         ws=SocketConnection,
         ws_max_size=LARGEST_MESSAGE_BYTES,
         lifespan="on",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
 import pytest
+import uvicorn
+import uvloop
+from starlette.responses import PlainTextResponse
+from uvicorn.server import ServerState
 
-from app.process.connections import NEW_AT_ONCE, NEW_PER_SECOND, Connections, Turns
+from app.process.connections import NEW_AT_ONCE, NEW_PER_SECOND, Arrival, Connections, Turns
 from app.settings import ConnectionSettings
 
 ONE, OTHER = "127.0.0.2", "127.0.0.3"
@@ -90,3 +95,45 @@ async def test_without_a_limit_for_networks_every_connection_is_served_at_once()
     turns = Turns(paced=False)
     assert all(turns.start(ONE) for _ in range(10 * NEW_AT_ONCE))
     assert not len(turns)
+
+
+@pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop])
+def test_what_a_network_sends_before_its_turn_is_answered_in_its_turn(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    with socket.socket() as peer:
+        try:
+            peer.bind((OTHER, 0))
+        except OSError:
+            pytest.skip("this machine has one loopback address")
+
+    async def serve() -> None:
+        clock = Clock()
+        connections = Connections(ConnectionSettings(), most_of_network=100)
+        connections.turns = Turns(paced=True, seconds=clock)
+        config = uvicorn.Config(PlainTextResponse("here"), log_config=None, access_log=False)
+        listener = socket.create_server(("127.0.0.1", 0))
+        make = partial(Arrival, config, ServerState(), connections.state, listener=listener)
+        server = await asyncio.get_running_loop().create_server(make, sock=listener)
+
+        async def ask(address: str) -> bytes:
+            reader, writer = await asyncio.open_connection(
+                *listener.getsockname(), local_addr=(address, 0)
+            )
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+        async with asyncio.timeout(60), server:
+            asked = [asyncio.create_task(ask(ONE)) for _ in range(NEW_AT_ONCE + 3)]
+            waiting = set(asked)
+            while len(waiting) > 3:
+                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            assert (await ask(OTHER)).endswith(b"here")
+            assert sum(task.done() for task in asked) == NEW_AT_ONCE
+            clock.now += 3.5 / NEW_PER_SECOND
+            assert all(answer.endswith(b"here") for answer in await asyncio.gather(*asked))
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve())
