@@ -178,7 +178,11 @@ BEGIN
         INSERT INTO customer (organization_id, id, subject, name, email, phone, time_zone, locale, channels, created_at,
             made_by_staff)
         VALUES (of_organization, new_customer, customer_subject, customer_name, customer_email, customer_phone,
-            customer_time_zone, customer_locale, customer_channels, booked_at, false);
+            customer_time_zone, customer_locale, customer_channels, booked_at, false)
+        ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'TAKEN' USING ERRCODE = 'SW001';
+        END IF;
     END IF;
     INSERT INTO appointment (organization_id, id, provider_id, service_id, customer_id, status, starts_at, ends_at,
         customer_time_zone, contact_name, contact_email, contact_phone, contact_locale, contact_channels, notes,
@@ -208,7 +212,11 @@ BEGIN
     CROSS JOIN unnest(planned_kinds, planned_for, planned_origins) AS planned (kind, due_at, origin)
     WHERE provider.organization_id = of_organization AND provider.id = provider_id;
     INSERT INTO idempotency_key (organization_id, mutation, caller, key, request_hash, appointment_id, created_at)
-    VALUES (of_organization, mutation, caller, key, request_hash, appointment_id, booked_at);
+    VALUES (of_organization, mutation, caller, key, request_hash, appointment_id, booked_at)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'TAKEN' USING ERRCODE = 'SW001';
+    END IF;
     -- The first event of an epoch begins it, see begin_epoch, and then is written.
     FOR attempt IN 1 .. 2 LOOP
         INSERT INTO event (organization_id, epoch, transaction_id, id, type, subject_id, version, provider_id, customer_id,

@@ -331,7 +331,7 @@ async def commit_at_once(pool: Pool, writes: Writes) -> None:
         async with pool.connection() as connection:
             try:
                 await _execute(connection, sql, arguments)
-            except (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError) as violation:
+            except asyncpg.ExclusionViolationError as violation:
                 raise OvertakenError("TAKEN") from violation
             except asyncpg.PostgresError as error:
                 if error.sqlstate != OVERTAKEN:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -393,6 +394,33 @@ async def test_the_long_way_decides_where_anything_has_changed_since_the_look(
     assert went == [Way.CHANGED]
     _, went = await way_of(book(api, provider, "2026-01-12T12:00Z", customer=GUEST))
     assert went == [Way.SHORT]
+
+
+@pytest.mark.parametrize("same", [{"customer": GUEST}, {"idempotencyKey": "once"}])
+async def test_a_key_or_an_address_that_is_taken_by_then_is_in_no_error(
+    api: Api, monkeypatch: pytest.MonkeyPatch, same: Json
+) -> None:
+    """PostgreSQL logs its errors, and those of constraints have the values in them."""
+    provider, other = await a_provider(api), await a_provider(api)
+    execute, errors = store_pool._execute, list[asyncpg.PostgresError]()
+
+    async def noting(
+        connection: store_pool.Connection, sql: str, arguments: Sequence[object]
+    ) -> int:
+        try:
+            return await execute(connection, sql, arguments)
+        except asyncpg.PostgresError as error:
+            errors.append(error)
+            raise
+
+    monkeypatch.setattr(store_pool, "_execute", noting)
+    before_writing(monkeypatch, partial(book, api, other, ELEVEN, **same))
+    mine: Json = {"customer": {"name": "Bob", "email": "bob@example.com"}} | same
+    _, went = await way_of(book(api, provider, NINE, **mine))
+    assert went == [Way.TAKEN]
+    assert [(each.sqlstate, each.args[0], each.detail) for each in errors] == [
+        (store_pool.OVERTAKEN, "TAKEN", None)
+    ]
 
 
 async def test_a_lock_that_is_taken_is_waited_for_the_long_way(api: Api) -> None:
