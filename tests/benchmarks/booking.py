@@ -32,7 +32,7 @@ from app.core.viewer import Viewer
 from app.core.zones import instant_of
 from app.process.wiring import open_resources
 from app.standins.embedded import postgres_program
-from app.store.sql import Record
+from app.store.sql import Record, query
 from app.usecases.booking.answer import Booked
 from app.usecases.booking.book_appointment import (
     BookingForm,
@@ -56,6 +56,9 @@ ROUNDS = 3
 SECONDS = 5
 RUSH_CLIENTS = 1_000
 RUSH_SLOTS = 20
+
+SHORT_WAY = ("look_before_booking", "book_as_seen")
+"""The statements of a booking that nobody contests."""
 
 BOOK = """mutation ($input: BookAppointmentInput!) { answer: bookAppointment(input: $input) {
     __typename ... on BookingConfirmation { manageToken appointment { id startsAt } } } }"""
@@ -158,32 +161,49 @@ class Script:
     constants: dict[str, str]
 
 
+async def _book(
+    resources: Resources, world: worlds.World, provider: ProviderId, start: datetime, name: str
+) -> Booked:
+    """By a guest with an address and a key of this name."""
+    answer = await book_appointment(
+        resources,
+        Viewer(organization_id=world.organization_id),
+        BookingForm(
+            provider_id=provider,
+            service_id=None,
+            starts_at=start,
+            duration_minutes=None,
+            customer=ContactForm(
+                name="A Guest", email=f"{name}@example.com", phone=None, locale=None
+            ),
+            customer_time_zone="Europe/Berlin",
+            notes=None,
+            idempotency_key=name,
+        ),
+    )
+    assert isinstance(answer, Booked), answer
+    return answer
+
+
 async def script(
-    resources: Resources, world: worlds.World, provider: ProviderId, start: datetime
+    resources: Resources,
+    world: worlds.World,
+    provider: ProviderId,
+    first: datetime,
+    start: datetime,
 ) -> Script:
-    """The statements of one booking, with values that change from run to run.
+    """The two statements of a booking that goes the short way, with values that change from run to
+    run.
 
     Every value is a parameter, as it is for the program. Written into the text, it would make a new
     statement: what is null, say, would be planned away.
     """
+    # The first one reads the calendar of its provider, which the process keeps.
+    await _book(resources, world, provider, first, "first")
     with recorded() as statements:
-        answer = await book_appointment(
-            resources,
-            Viewer(organization_id=world.organization_id),
-            BookingForm(
-                provider_id=provider,
-                service_id=None,
-                starts_at=start,
-                duration_minutes=None,
-                customer=ContactForm(
-                    name="A Guest", email="recorded@example.com", phone=None, locale=None
-                ),
-                customer_time_zone="Europe/Berlin",
-                notes=None,
-                idempotency_key="recorded",
-            ),
-        )
-    assert isinstance(answer, Booked), answer
+        answer = await _book(resources, world, provider, start, "recorded")
+    if [sql for sql, _ in statements] != [query(name).sql for name in SHORT_WAY]:
+        raise SystemExit("the recorded booking did not go the short way")
     appointment = answer.appointment
     minute = int(start.timestamp()) // 60
     values = _Values(
@@ -203,7 +223,7 @@ async def script(
     lines = [
         f"\\set provider random(1, {worlds.PROVIDERS})",
         "\\set number random(1, 1000000000000)",
-        f"\\set minute {minute + 500_000} + 20 * random(0, 2000000)",
+        f"\\set minute {minute + 2_000_000} + 20 * random(0, 2000000)",
     ]
     connection = await asyncpg.connect(world.settings.database_url)
     for sql, arguments in statements:
@@ -302,8 +322,9 @@ async def measure() -> list[Row]:
     async with worlds.world() as world:
         async with open_resources(world.settings) as resources:
             wanted = iter(await free(resources, world, world.providers[10:]))
-            provider, start = next(wanted)
-            text = await script(resources, world, provider, start)
+            provider, first = next(wanted)
+            start = next(start for each, start in wanted if each == provider)
+            text = await script(resources, world, provider, first, start)
         numbers = iter(range(10**9))
         requests = (booking(provider, start, next(numbers)) for provider, start in wanted)
         ours: dict[int, list[Load]] = {workers: [] for workers in WORKERS}
@@ -339,7 +360,7 @@ async def measure() -> list[Row]:
                     f"p99 {median(each.quantile_ms(0.99) for each in loads):.0f} ms",
                     beside=f"pgbench, the same {text.statements} statements: {beside:,.0f}/s",
                     ratio=median(each.rate for each in loads) / beside,
-                    bar=0.35 if workers == max(WORKERS) else None,
+                    bar=0.45 if workers == max(WORKERS) else None,
                 )
                 for workers, loads in ours.items()
             ),

@@ -51,6 +51,7 @@ ZONES = (
 )
 PROVIDERS = 200
 WEEK = 7
+MANY_APPOINTMENTS = 25_000
 PATIENCE_SECONDS = 60.0
 
 TODAY = datetime.now(UTC).date()
@@ -87,9 +88,12 @@ def settings_on(*, database_url: str, redis_url: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def world(members: Iterable[Member] | None = None) -> AsyncIterator[World]:
+async def world(
+    members: Iterable[Member] | None = None, *, history: int = MANY_APPOINTMENTS
+) -> AsyncIterator[World]:
     """PostgreSQL with synchronous commit, Redis, migrated; removed afterwards. With these providers
-    instead of the usual ones, where they are given.
+    instead of the usual ones, where they are given; and with so many appointments of theirs that
+    are over, and as many far ahead.
     """
     with tempfile.TemporaryDirectory(prefix="slotwright-bench-") as folder:
         Path(folder).chmod(0o755)  # started by root, the servers run as another user
@@ -112,7 +116,7 @@ async def world(members: Iterable[Member] | None = None) -> AsyncIterator[World]
                 providers = await _providers(
                     resources, organization.id, the_usual() if members is None else members
                 )
-                await _history(settings.database_url, organization.id, providers)
+                await _history(settings.database_url, organization.id, providers, history)
             yield World(
                 environment=environment,
                 settings=settings,
@@ -203,11 +207,13 @@ SELECT $1, claim_id, provider_id, provider_id, appointment_id, tstzrange(start_a
     tstzrange(start_at, start_at + interval '20 minutes'), true
 FROM wanted
 """
-MANY_APPOINTMENTS = 25_000
 
 
 async def _history(
-    database_url: str, organization_id: OrganizationId, providers: tuple[ProviderId, ...]
+    database_url: str,
+    organization_id: OrganizationId,
+    providers: tuple[ProviderId, ...],
+    count: int,
 ) -> None:
     """What is over, and what is far ahead; PostgreSQL knows its tables, as it does where it has run
     for a minute. Written without triggers, which would take minutes: nobody looks for these
@@ -218,9 +224,7 @@ async def _history(
     midnight = datetime.combine(MONDAY, datetime.min.time(), UTC)
     for days, status in ((-365, "COMPLETED"), (HORIZON_DAYS + 1, "CONFIRMED")):
         start = midnight + timedelta(days=days)
-        await connection.execute(
-            HISTORY, organization_id, providers, start, MANY_APPOINTMENTS, status
-        )
+        await connection.execute(HISTORY, organization_id, providers, start, count, status)
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
 
