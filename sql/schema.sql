@@ -516,6 +516,9 @@ DECLARE
     version_now integer;
     of_customer uuid;
     for_service uuid;
+    rules bigint := 0;
+    each_rules bigint;
+    is_busy boolean;
 BEGIN
     FOREACH wanted IN ARRAY alone LOOP
         IF NOT pg_try_advisory_xact_lock(wanted) THEN
@@ -535,51 +538,58 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'LOCKED' USING ERRCODE = 'SW001';
     END IF;
+    IF version_now <> seen_version THEN
+        RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+    END IF;
     PERFORM FROM customer
     WHERE customer.organization_id = of_organization AND customer.id = of_customer AND customer.erased_at IS NULL
     FOR KEY SHARE SKIP LOCKED;
-    -- One statement after all locks: it sees what those had written who held them before.
-    IF NOT FOUND OR version_now <> seen_version OR EXISTS (
-        SELECT
-        FROM organization
-        WHERE organization.id = of_organization AND organization.xmin <> seen_organization
-    ) OR EXISTS (
-        SELECT
-        FROM idempotency_key AS known
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+    END IF;
+    IF seen_organization IS NOT NULL THEN
+        PERFORM FROM organization
+        WHERE organization.id = of_organization AND organization.xmin = seen_organization;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+        END IF;
+    END IF;
+    IF given_key IS NOT NULL THEN
+        PERFORM FROM idempotency_key AS known
         WHERE known.organization_id = of_organization
             AND known.mutation = for_mutation
             AND known.caller = of_caller
-            AND known.key = given_key
-    ) OR seen_rules IS DISTINCT FROM (
-        SELECT sum(taken.rules_version)::bigint
-        FROM subject AS taken
-        WHERE taken.organization_id = of_organization AND taken.id = ANY (subject_ids)
-    ) + coalesce((
+            AND known.key = given_key;
+        IF FOUND THEN
+            RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+        END IF;
+    END IF;
+    IF for_service IS NOT NULL THEN
         SELECT booked.rules_version
+        INTO rules
         FROM service AS booked
-        WHERE booked.organization_id = of_organization AND booked.id = for_service
-    ), 0) OR EXISTS (
-        SELECT
-        FROM unnest(subject_ids, claimed_froms, claimed_untils) AS given (subject_id, claimed_from, claimed_until)
-        JOIN claim
-            ON claim.organization_id = of_organization
-            AND claim.subject_id = given.subject_id
-            AND claim.active
-            -- What begins earlier is over by then: it bounds the read of the index.
-            AND claim.claimed_from > given.claimed_from - longest_minutes
-            AND claim.claimed_from < given.claimed_until
-            AND claim.claimed_until > given.claimed_from
-            AND claim.appointment_id IS DISTINCT FROM changed_appointment
-    ) OR EXISTS (
-        SELECT
-        FROM unnest(subject_ids, claimed_froms, claimed_untils) AS given (subject_id, claimed_from, claimed_until)
-        JOIN busy_time
-            ON busy_time.organization_id = of_organization
-            AND busy_time.subject_id = given.subject_id
-            AND busy_time.busy_from > given.claimed_from - longest_minutes
-            AND busy_time.busy_from < given.claimed_until
-            AND busy_time.busy_until > given.claimed_from
-    ) THEN
+        WHERE booked.organization_id = of_organization AND booked.id = for_service;
+    END IF;
+    FOR place IN 1 .. cardinality(subject_ids) LOOP
+        SELECT taken.rules_version, EXISTS (
+            SELECT
+            FROM busy_time
+            WHERE busy_time.organization_id = of_organization
+                AND busy_time.subject_id = taken.id
+                -- What begins earlier is over by then: it bounds the read of the index.
+                AND busy_time.busy_from > claimed_froms[place] - longest_minutes
+                AND busy_time.busy_from < claimed_untils[place]
+                AND busy_time.busy_until > claimed_froms[place]
+        )
+        INTO each_rules, is_busy
+        FROM subject AS taken
+        WHERE taken.organization_id = of_organization AND taken.id = subject_ids[place];
+        IF is_busy THEN
+            RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
+        END IF;
+        rules := rules + each_rules;
+    END LOOP;
+    IF rules IS DISTINCT FROM seen_rules THEN
         RAISE EXCEPTION 'CHANGED' USING ERRCODE = 'SW001';
     END IF;
     RETURN true;
@@ -828,6 +838,26 @@ BEGIN
         END IF;
     END LOOP;
     RETURN lines;
+END
+$$;
+
+CREATE FUNCTION public.write_at_once(organization_id uuid, statements text[], at_least bigint[], arguments text[]) RETURNS bigint[]
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    all_arguments CONSTANT text[] := organization_id::text || arguments;
+    touched bigint;
+    touched_by_each bigint[] := '{}';
+BEGIN
+    FOR place IN 1 .. cardinality(statements) LOOP
+        EXECUTE format(statements[place], VARIADIC all_arguments);
+        GET DIAGNOSTICS touched = ROW_COUNT;
+        IF touched < at_least[place] THEN
+            RAISE EXCEPTION 'TAKEN' USING ERRCODE = 'SW001';
+        END IF;
+        touched_by_each := touched_by_each || touched;
+    END LOOP;
+    RETURN touched_by_each;
 END
 $$;
 

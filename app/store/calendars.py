@@ -354,11 +354,13 @@ def free_as_seen(writes: Writes, lock: CalendarLock, *, first: LockKeys, look: C
     """Let the writes end with freeing all of the appointment's time, under these locks, where it is
     still as it was looked at: see `commit_at_once`. Nothing may wait after it.
     """
-    appointment_id = look.appointment.id
-    _FREE_APPOINTMENT_TIME.later(writes, lock.organization_id, appointment_id)
-    _CHANGE_AS_SEEN.later(
-        writes, lock.organization_id, appointment_id, *_looked_at(lock, first, look)
-    )
+    own = (lock.organization_id, look.appointment.id)
+    _FREE_APPOINTMENT_TIME.later(writes, *own)
+    seen = (*own, *_looked_at(lock, first, look))
+    if writes.is_distributed:
+        writes.first(_CHANGE_AS_SEEN.sql, seen)
+    else:
+        _CHANGE_AS_SEEN.later(writes, *seen)
 
 
 def move_as_seen(
@@ -375,14 +377,15 @@ def move_as_seen(
     under these locks, where it is still as it was looked at: see
     `commit_at_once`. Nothing may wait after it.
     """
-    owner = Owner(appointment_id=look.appointment.id)
-    writes.later(
-        _MOVE_AS_SEEN.sql,
-        (
-            *_values(lock, claims, owner, new_id),
-            *_looked_at(lock, first, look, scope=scope, claims=claims),
-        ),
-    )
+    own = (lock.organization_id, look.appointment.id)
+    values = _values(lock, claims, Owner(appointment_id=look.appointment.id), new_id)
+    seen = _looked_at(lock, first, look, scope=scope, claims=claims)
+    if writes.is_distributed:
+        writes.first(_CHANGE_AS_SEEN.sql, (*own, *seen))
+        writes.first(_FREE_APPOINTMENT_TIME.sql, own)
+        writes.needed(_INSERT_CLAIMS.sql, values, rows=sum(map(len, claims.values())))
+    else:
+        writes.later(_MOVE_AS_SEEN.sql, (*values, *seen))
 
 
 def _looked_at(

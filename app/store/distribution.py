@@ -84,7 +84,7 @@ SELECT citus_is_coordinator() AS is_coordinator,
     EXISTS (SELECT FROM pg_dist_node WHERE groupid = 0) AS is_known
 """
 _FUNCTIONS: Final = """
-SELECT oid::regprocedure::text AS signature,
+SELECT proname AS name, oid::regprocedure::text AS signature,
     coalesce('organization_id' = ANY(proargnames), false) AS is_of_organization,
     coalesce(proconfig::text LIKE '%plan_cache_mode%', false) AS has_one_plan
 FROM pg_proc
@@ -96,6 +96,12 @@ WHERE pronamespace = current_schema()::regnamespace
     )
 ORDER BY signature
 """
+ALONE: Final = ("book_as_seen", "lock_change_as_seen", "write_at_once")
+"""Functions that are called outside of transactions, or by such a call. Citus sends a call within a
+transaction only if it is told to force it, and what is forced may not read what is on every node,
+nor insert what it reads.
+"""
+
 _SETTINGS: Final = (
     # Ours write only to rows of the same organization, which are on the same node.
     "SET citus.enable_unsafe_triggers = on",
@@ -218,9 +224,10 @@ async def _distribute_functions(connection: Connection) -> None:
         if row["is_of_organization"]:
             await connection.execute(
                 "SELECT create_distributed_function($1, 'organization_id', colocate_with => $2, "
-                "force_delegation => true)",
+                "force_delegation => $3)",
                 signature,
                 BY_ORGANIZATION[0],
+                row["name"] not in ALONE,
             )
         else:
             await connection.execute("SELECT create_distributed_function($1)", signature)

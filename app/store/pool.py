@@ -24,7 +24,8 @@ from asyncpg.transaction import Transaction as PostgresTransaction
 
 from app.errors import OperatorError
 from app.store.distribution import BY_ORGANIZATION
-from app.store.sql import Record, together
+from app.store.one_call import flattened, in_one_call
+from app.store.sql import Record, query, together
 from app.telemetry.metrics import POOL_WAIT_SECONDS
 from app.telemetry.tracing import span
 
@@ -81,6 +82,7 @@ WHERE extname = 'citus'
 
 _HAS_CITUS: Final = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')"
 
+_WRITE_AT_ONCE: Final = query("write_at_once")
 _INSERT: Final = re.compile(r"INSERT INTO (\w+)")
 _SELECT: Final = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 
@@ -238,12 +240,16 @@ class Pool:
 class Writes:
     """Writes that wait, to be sent as one statement."""
 
-    __slots__ = ("_waiting", "is_distributed")
+    __slots__ = ("_first", "_needed", "_waiting", "is_distributed")
 
     def __init__(self, *, is_distributed: bool = False) -> None:
+        self._first: list[tuple[str, Sequence[object]]] = []
+        self._needed: dict[str, int] = {}
         self._waiting: list[tuple[str, Sequence[object]]] = []
         self.is_distributed = is_distributed
-        """Whether the database is distributed: then each is sent as a statement of its own."""
+        """Whether the database is distributed: then each is a statement of its own, also where they
+        are sent together (`commit_at_once`).
+        """
 
     def later(self, sql: str, arguments: Sequence[object]) -> None:
         """A write that waits. Those that wait together don't see one another."""
@@ -254,16 +260,44 @@ class Writes:
         if (sql, arguments) not in self._waiting:
             self.later(sql, arguments)
 
+    def first(self, sql: str, arguments: Sequence[object]) -> None:
+        """Where the database is distributed: what runs before all that waits, and has to touch a
+        row, or else nothing is written.
+        """
+        self._first.append((sql, arguments))
+        self._needed[sql] = 1
+
+    def needed(self, sql: str, arguments: Sequence[object], *, rows: int) -> None:
+        """As `later`, where the database is distributed, for a write that has to touch so many
+        rows, or else nothing is written.
+        """
+        self.later(sql, arguments)
+        self._needed[sql] = rows
+
     def withdrawn(self) -> list[tuple[str, Sequence[object]]]:
         """All that waited. None waits any more."""
         waiting, self._waiting = self._waiting, []
         return waiting
 
-    def taken(self) -> tuple[str, list[object]]:
+    def taken(self) -> tuple[str, Sequence[object]]:
         """All that waited, as one statement with its arguments. None waits any more."""
         waiting = self.withdrawn()
         sql = together(tuple(sql for sql, _ in waiting))
         return sql, [each for _, arguments in waiting for each in arguments]
+
+    def taken_one_by_one(self) -> tuple[str, Sequence[object]]:
+        """The same, where all of them concern one organization, as the call of a function that runs
+        one after the other on its node.
+        """
+        waiting = sorted(self.withdrawn(), key=lambda write: _turn(write[0]))
+        writes = [*self._first, *waiting]
+        self._first = []
+        return _WRITE_AT_ONCE.sql, (
+            writes[0][1][0],
+            in_one_call(tuple(sql for sql, _ in writes)),
+            [self._needed.get(sql, 0) for sql, _ in writes],
+            flattened([arguments for _, arguments in writes]),
+        )
 
 
 class Transaction(Writes):
@@ -300,7 +334,8 @@ class Transaction(Writes):
             return await _execute(self._connection, *self.taken())
         waiting = self.withdrawn()
         touched = 0
-        # One statement checks foreign keys at its end; here, what is referred to goes first.
+        # One statement checks foreign keys at its end; here, what is referred to goes first. Citus
+        # sends a function within a transaction only if that may not write as freely as these do.
         for place in sorted(range(len(waiting)), key=lambda place: _turn(waiting[place][0])):
             rows = await _execute(self._connection, *waiting[place])
             if place == len(waiting) - 1:
@@ -326,7 +361,7 @@ async def commit_at_once(pool: Pool, writes: Writes) -> None:
     """Send all that waits as one statement without a transaction around it: once it has run, it is
     committed. Raises OvertakenError where nothing was written.
     """
-    sql, arguments = writes.taken()
+    sql, arguments = writes.taken_one_by_one() if writes.is_distributed else writes.taken()
     with span("transaction"):
         async with pool.connection() as connection:
             try:

@@ -33,7 +33,7 @@ null where that statement does not wait (`instead`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -210,10 +210,15 @@ def together(statements: tuple[str, ...]) -> str:
     return f"{_WITH}{writes}\n{last}"
 
 
+def placed(text: str, place: Callable[[int], str]) -> str:
+    """A statement with other places for its parameters, which are given by their numbers."""
+    return _PLACE.sub(lambda found: place(int(found[1])), text)
+
+
 def _numbered_on(statements: tuple[str, ...]) -> Iterator[str]:
     before = 0
     for text in statements:
-        yield _PLACE.sub(lambda place, before=before: f"${int(place[1]) + before}", text)  # type: ignore[misc]
+        yield placed(text, lambda number, before=before: f"${number + before}")  # type: ignore[misc]
         before += max((int(number) for number in _PLACE.findall(text)), default=0)
 
 

@@ -89,7 +89,7 @@ LEFT JOIN customer
 SELECT found.*, own.claimed_ids, own.time_zones, own.claims, customer.erased_at IS NOT NULL AS is_erased,
     NOT organization.allows_customer_overlap AND (customer.subject IS NOT NULL OR customer.made_by_staff)
     AS is_limited,
-    organization.reminder_minutes_before AS reminders, organization.xmin AS organization_version,
+    organization.reminder_minutes_before AS reminders, organization.version AS organization_version,
     EXISTS (
         SELECT
         FROM idempotency_key AS known
@@ -130,7 +130,13 @@ FROM (
     WHERE organization_id = $1 AND id = $2
 ) AS found
 JOIN customer ON customer.organization_id = $1 AND customer.id = found.customer_id
-JOIN organization ON organization.id = $1
+CROSS JOIN (
+    SELECT allows_customer_overlap, reminder_minutes_before, xmin AS version
+    FROM organization
+    WHERE id = $1
+    -- Citus can't send xmin of a joined table, and OFFSET keeps this a query of its own.
+    OFFSET 0
+) AS organization
 CROSS JOIN LATERAL (
     SELECT array_agg(claim.subject_id ORDER BY claim.subject_id, claim.unit) AS claimed_ids,
         array_agg(

@@ -52,7 +52,7 @@ from app.identity.revocations import Revocations
 from app.notify import overrides, render, wording
 from app.notify.message import Channel, MessageKind
 from app.redis_client import Breaker
-from app.store import sql
+from app.store import one_call, sql
 from app.usecases.listing import list_availability
 from app.usecases.listing.dates import Minutes
 from app.weighted_cache import WeightedCache, instances
@@ -67,10 +67,15 @@ MAY_ORDER: Final = frozenset({"app/weighted_cache.py", "app/live/ledger.py"})
 """Modules that use OrderedDict: the cache itself, and a queue that is swept by time."""
 
 MAY_CACHE: Final = frozenset(
-    {"app/api/edge/watching.py", "app/api/execution/fastlists.py", "app/web/pages.py"}
+    {
+        "app/api/edge/watching.py",
+        "app/api/execution/fastlists.py",
+        "app/store/sql.py",
+        "app/web/pages.py",
+    }
 )
 """Modules that use `functools.cache` on functions with arguments of which there are a handful: labels
-of metrics, shapes of rows, our own files.
+of metrics, shapes of rows, our own statements and files.
 """
 
 
@@ -252,6 +257,7 @@ def _put_whole_answer(owner: object, number: int) -> None:
     kept_answers.put(owner, key, answer, LATER + number)
 
 
+OWN_STATEMENTS: Final = sorted(each.sql for each in sql.catalogue().values())
 STATEMENTS: Final = [f"UPDATE thing SET size = {number} WHERE id = $1" for number in range(50)]
 
 SCHEMA: Final = build_schema()
@@ -396,6 +402,11 @@ FILLINGS: Final[dict[str, Filling]] = {
         put=lambda owner, number: owner.remember(
             OrganizationId(uuid4()), f"token {number}", LATER + number, revoked=False
         ),
+    ),
+    "statements of one call": Filling(
+        put=lambda _owner, number: one_call.in_one_call(
+            tuple(OWN_STATEMENTS[number // 50**place % 50] for place in range(3))
+        )
     ),
     "templates": Filling(
         put=lambda _owner, number: overrides._compiled(

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 import app
-from app.store.distribution import BY_ORGANIZATION, ON_EVERY_NODE
+from app.store.distribution import ALONE, BY_ORGANIZATION, ON_EVERY_NODE
 from app.store.migrations import Migration, read_migrations
 from app.store.sql import Query, catalogue
 
@@ -127,6 +127,7 @@ async def test_a_function_that_a_statement_calls_says_where_it_runs(
     }
     assert {"circumstances_of_booking", "claims_under_lock", "book_as_seen"} <= reading
     assert reading - placed == set()
+    assert {*ALONE} <= placed
     assert [
         row["proname"]
         for row in functions

@@ -35,15 +35,7 @@ OF_ONE = sorted(
     (each for each in catalogue().values() if not each.all_organizations),
     key=lambda each: each.name,
 )
-AT_ONCE: Final = {
-    "look_before_booking",
-    "book_as_seen",
-    "look_before_change",
-    "change_as_seen",
-    "move_as_seen",
-    "begin_epoch",
-    "insert_events",
-}
+AT_ONCE: Final = {"move_as_seen", "begin_epoch", "insert_events"}
 """Sent to one PostgreSQL only."""
 
 OF_TWO_TASKS: Final = {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from uuid import UUID
+
 import pytest
 
+from app.store.one_call import as_text
 from app.store.pool import Pool, transaction
 from app.store.sql import Query, UnexpectedRowCountError, parse
 
@@ -45,3 +49,39 @@ async def test_exec_gives_the_number_of_rows(pool: Pool) -> None:
 async def test_a_statement_is_called_as_what_it_is(pool: Pool) -> None:
     with pytest.raises(TypeError, match="numbers is :many, but was called as :one"):
         await numbers("many").one(pool, 1)
+
+
+ODD = ["", "NULL", "null", 'a "word"', "a\\b", "it's", "100 %", "a, b", "{}", " ", "ü\n", None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        *(("text", each) for each in ODD),
+        ("text[]", ODD),
+        ("text[]", []),
+        ("boolean[]", [True, False, None]),
+        ("bigint", -(2**63)),
+        ("integer[]", [0, -1, None]),
+        ("uuid[]", [UUID(int=1), None]),
+        ("bytea", b"\\\0\xff'"),
+        ("bytea[]", [b"\\x", b"", None]),
+        ("date", date(1, 2, 3)),
+        ("timestamptz", datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)),
+        ("timestamptz[]", [datetime(1, 2, 3, tzinfo=UTC), None]),
+    ],
+)
+async def test_a_value_is_the_same_as_text_and_as_a_literal(
+    pool: Pool, kind: str, value: object
+) -> None:
+    (row,) = await pool.fetch(
+        f"SELECT $1::text::{kind} AS back, format('%L', $1)", (as_text(value),)
+    )
+    assert row["back"] == value
+    (row,) = await pool.fetch(f"SELECT {row['format']}::{kind} AS back", ())
+    assert row["back"] == value
+
+
+def test_a_value_of_an_unknown_type_has_no_text() -> None:
+    with pytest.raises(TypeError):
+        as_text(object())

@@ -93,7 +93,7 @@ def counted(kind: AppointmentChangeKind, done: Written | Way) -> Written | None:
 async def _try(resources: Resources, request: BookingRequest) -> Written | Way:
     wish, organization_id = request.wish, request.viewer.organization_id
     party = wish.wanted.party
-    if party is None or not _is_covered(wish) or resources.pool.is_distributed:
+    if party is None or not _is_covered(wish):
         return Way.NOT_COVERED
     if party.service_id is not None and resources.accelerator.taking_more.has(
         organization_id, party.service_id

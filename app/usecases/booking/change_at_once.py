@@ -82,8 +82,6 @@ async def _cancel(
     accepted: int,
 ) -> Written | Way:
     organization_id = viewer.organization_id
-    if resources.pool.is_distributed:
-        return Way.NOT_COVERED
     look = await look_before_change(resources.pool, organization_id, form.appointment_id)
     if look is None:
         return Way.REFUSED
@@ -100,7 +98,7 @@ async def _cancel(
     )
     if not isinstance(decision, Cancellation):
         return Way.REFUSED
-    writes = Writes()
+    writes = Writes(is_distributed=resources.pool.is_distributed)
     after, changed = write_cancellation(
         resources, viewer, writes, look.appointment, decision, actor, reason=reason, now=now
     )
@@ -125,7 +123,7 @@ async def _move(
     opened: ManageLink | None,
 ) -> Written | Way:
     organization_id = viewer.organization_id
-    if not _is_covered(form) or resources.pool.is_distributed:
+    if not _is_covered(form):
         return Way.NOT_COVERED
     look = await look_before_change(
         resources.pool, organization_id, form.appointment_id, key.scope, form.starts_at
@@ -140,7 +138,7 @@ async def _move(
     sight = await _decide(resources, viewer, form, look, actor)
     if not isinstance(sight, Sight):
         return sight
-    writes = Writes()
+    writes = Writes(is_distributed=resources.pool.is_distributed)
     after, changed = write_move(
         resources, viewer, writes, key, look.appointment, sight, actor, reminders=look.reminders
     )
