@@ -4,7 +4,7 @@ connection of their own: see `app.batches`. A read after a change sees its resul
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
-    from app.redis_client import Command
+    from app.redis_client import Command, Translating
 
 Result = TypeVar("Result")
 
@@ -93,12 +93,7 @@ class OwnConnection:
 
 async def exchange(connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
     """Send the commands at once. The answers, in order: a refusal is one of them."""
+    if not connection.is_connected:
+        await connection.connect()  # type: ignore[no-untyped-call]  # its stub has none
     packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type]  # its stub allows one
-    await connection.send_packed_command(packed, check_health=False)
-    answers: list[Any] = []
-    for _ in commands:
-        try:
-            answers.append(await connection.read_response())
-        except ResponseError as refusal:  # read to its end: the next answer follows
-            answers.append(refusal)
-    return answers
+    return await cast("Translating", connection).exchange(packed, len(commands))

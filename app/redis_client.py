@@ -10,6 +10,7 @@ retried once on a new one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
@@ -176,10 +177,28 @@ class _Parser(DefaultParser):  # type: ignore[misc, valid-type]  # chosen at run
             raise RedisConnectionError("Connection closed while reading") from error
 
 
-class _Translating:
+class Translating:
     """Mixed into each of redis-py's connections."""
 
+    _parser: Any
     _writer: StreamWriter | None
+    socket_timeout: float | None
+
+    async def exchange(self, packed: bytes, count: int) -> list[Any]:
+        """Send commands and read so many answers, within `socket_timeout` in all. A refusal is one
+        of them.
+
+        redis-py would start a task for writing, and a timer for each answer: half of what a look at
+        a stamp costs. The caller disconnects where this fails.
+        """
+        try:
+            async with asyncio.timeout(self.socket_timeout):
+                await self._send_packed_command((packed,))
+                return [await self._parser.read_response() for _ in range(count)]
+        except TimeoutError as error:
+            raise RedisTimeoutError("Timeout of a command") from error
+        except OSError as error:
+            raise RedisConnectionError("Connection lost") from error
 
     async def _send_packed_command(self, command: Iterable[bytes]) -> None:
         writer = self._writer
@@ -194,15 +213,15 @@ class _Translating:
             raise RedisConnectionError("Connection closed while writing") from error
 
 
-class _TcpConnection(_Translating, Connection):
+class _TcpConnection(Translating, Connection):
     pass
 
 
-class _TlsConnection(_Translating, SSLConnection):
+class _TlsConnection(Translating, SSLConnection):
     pass
 
 
-class _LocalConnection(_Translating, UnixDomainSocketConnection):
+class _LocalConnection(Translating, UnixDomainSocketConnection):
     pass
 
 

@@ -16,7 +16,7 @@ from app.api.edge.calendars import calendar_routes
 from app.api.edge.callbacks import callback_routes
 from app.api.edge.compression import Compression
 from app.api.edge.disconnects import Disconnects
-from app.api.edge.headers import SecureHeaders
+from app.api.edge.headers import SecureHeaders, secure_headers
 from app.api.edge.health import health_routes
 from app.api.edge.identify import caller_of, viewer_of
 from app.api.edge.kept_answers import KeptAnswers
@@ -132,6 +132,7 @@ def create_app(
         metrics.SOCKETS.set(endpoint.open_sockets)
         metrics.STREAMS.set(endpoint.open_streams)
 
+    headers = secure_headers(settings.hsts_seconds)
     kept = KeptAnswers(lambda: opened[0])
     try:
         endpoint = GraphQLEndpoint(
@@ -146,6 +147,7 @@ def create_app(
                 answer_bytes=settings.limits.answer_kib * 1024,
             ),
             plain=settings.plain_executor,
+            headers=headers,
             find_known=None if settings.plain_executor else kept.find,
             keep_known=None if settings.plain_executor else kept.keep,
             ide=pages.graphiql_page if settings.graphiql else None,
@@ -174,9 +176,9 @@ def create_app(
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=86_400,
     )
-    headers = Middleware(SecureHeaders, hsts_seconds=settings.hsts_seconds)
     hops = settings.limits.trusted_hops
     proxies = [Middleware(TrustedProxies, hops=hops)] if hops else []
+    of_all = [*proxies, *([cors] if settings.cors_origins else [])]
     booking = pages.booking_routes() if settings.booking_page else []
     manage_url = settings.manage_url or (pages.MANAGE if settings.booking_page else None)
     desk = pages.desk_routes(manage_url) if settings.desk else []
@@ -200,14 +202,18 @@ def create_app(
             *mailbox,
         ],
         middleware=[
-            headers,
-            *proxies,
-            *([cors] if settings.cors_origins else []),
-            Middleware(Straight, endpoint=endpoint.http, paths=GRAPHQL),
+            Middleware(SecureHeaders, headers=headers),
+            *of_all,
             Middleware(Compression),
             Middleware(Disconnects),
         ],
         lifespan=lifespan,
+    )
+    operations = endpoint.http
+    for each in reversed(of_all):
+        operations = each.cls(operations, *each.args, **each.kwargs)
+    application.middleware_stack = Straight(
+        application.build_middleware_stack(), endpoint=operations, paths=GRAPHQL
     )
     # A redirect would name the scheme of the request to this process, not that of the proxy.
     application.router.redirect_slashes = False

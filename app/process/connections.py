@@ -40,11 +40,12 @@ from collections import deque
 from contextlib import ExitStack
 from enum import Enum
 from functools import partial
+from http import HTTPStatus
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.api.transport.places import Places, network_of
@@ -52,9 +53,11 @@ from app.telemetry import metrics
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sized
+    from collections.abc import Callable, Coroutine, Sized
 
     from uvicorn import Config
+    from uvicorn._types import ASGISendEvent
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
     from app.settings import ConnectionSettings, Settings
@@ -349,10 +352,61 @@ class _Together:
         self._send()
         self._transport.close()
 
+    def send(self, *data: bytes) -> None:
+        """Write it now, after what was written before."""
+        self._waiting += data
+        self._send()
+
     def _send(self) -> None:
         if self._waiting and not self._transport.is_closing():
             self._transport.writelines(self._waiting)
         self._waiting = []
+
+
+_OK: Final = STATUS_LINE[HTTPStatus.OK]
+
+
+class _Sending:
+    """What the application sends an answer with: ASGI's messages; or the answer as a whole, for
+    which uvicorn would check and write header by header (see `SendsWhole`).
+    """
+
+    __slots__ = ("_cycle", "_transport")
+
+    def __init__(self, cycle: RequestResponseCycle, transport: _Together) -> None:
+        self._cycle = cycle
+        self._transport = transport
+
+    def __call__(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
+        return self._cycle.send(message)
+
+    async def whole(self, lines: bytes, body: bytes) -> None:
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        head = [_OK]
+        for name, value in cycle.default_headers:
+            head += (name, b": ", value, b"\r\n")
+        head += (lines, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+        self._transport.send(b"".join(head), body)
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+
+def _with_whole_answers(app: Callable[..., Any]) -> Callable[..., Any]:
+    """The application, which may send an answer as a whole."""
+
+    def run(scope: Any, receive: Any, send: Any) -> Any:  # noqa: ANN401  uvicorn's
+        cycle = send.__self__
+        return app(scope, receive, _Sending(cycle, cycle.transport))
+
+    return run
 
 
 class _Pipeline(FlowControl):
@@ -485,6 +539,7 @@ class HttpConnection(HttpToolsProtocol):
         place: ExitStack,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.app = _with_whole_answers(self.app)
         self._place = place
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it

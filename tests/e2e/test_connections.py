@@ -279,6 +279,77 @@ async def test_a_slow_reader_gets_the_whole_answer(impatient: Served) -> None:
         assert (await peer.rest()).count(b"HTTP/1.1 200 ") == 101
 
 
+def operation(text: str, headers: bytes = b"") -> bytes:
+    body = json.dumps({"query": text}).encode()
+    length = b"content-length: %d\r\n\r\n" % len(body)
+    return post("/graphql", JSON + b"accept: application/json\r\n" + headers + length) + body
+
+
+def headers_of(answer: bytes) -> dict[str, str]:
+    lines = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    assert len({line.partition(":")[0].lower() for line in lines}) == len(lines)
+    return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+
+
+def bodies_of(answers: bytes) -> list[bytes]:
+    """Those of answers that follow each other, by their lengths."""
+    found = []
+    while answers:
+        head, _, rest = answers.partition(b"\r\n\r\n")
+        length = int(headers_of(head)["content-length"])
+        found.append(rest[:length])
+        answers = rest[length:]
+    return found
+
+
+VARYING = {"date", "x-request-id", "content-length"}
+VIEWER = "{ viewer { role } }"
+CLOSE = b"connection: close\r\n"
+
+
+async def test_an_answer_sent_as_a_whole_has_the_headers_of_one_sent_in_messages(
+    impatient: Served,
+) -> None:
+    said = []
+    for asked_for in (
+        operation(VIEWER, CLOSE),
+        b"PUT /graphql HTTP/1.1\r\nhost: x\r\n" + CLOSE + b"\r\n",
+    ):
+        async with impatient.peer() as peer:
+            await peer.send(asked_for)
+            said.append(headers_of(await peer.rest()))
+    whole, in_messages = said
+    assert in_messages.pop("allow")
+    assert whole.keys() == in_messages.keys() >= VARYING | {"content-security-policy"}
+    assert whole["connection"] == "close"
+    for name in whole.keys() - VARYING:
+        assert whole[name] == in_messages[name], name
+
+
+async def test_answers_to_requests_sent_at_once_come_whole_and_in_their_order(
+    impatient: Served,
+) -> None:
+    names = [f"n{number}" for number in range(20)]
+    requests = [operation(f"{{ {name}: viewer {{ role }} }}") for name in names]
+    requests.insert(10, LIVEZ + b"\r\n")
+    async with impatient.peer() as peer:
+        await peer.send(b"".join(requests) + operation(VIEWER, CLOSE))
+        bodies = bodies_of(await peer.rest())
+    del bodies[10]
+    found = [next(iter(json.loads(body)["data"])) for body in bodies]
+    assert found == [*names, "viewer"]
+
+
+async def test_a_client_that_keeps_no_connection_gets_its_answer_and_the_end(
+    impatient: Served,
+) -> None:
+    async with impatient.peer() as peer:
+        await peer.send(operation(VIEWER).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        answer = await peer.rest()
+    assert headers_of(answer)["connection"] == "close"
+    assert "data" in json.loads(*bodies_of(answer))
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [

@@ -78,6 +78,8 @@ async def test_other_sites_call_only_where_they_are_listed(environment: dict[str
         )
         assert refused.status_code == 400
         assert "access-control-allow-origin" not in refused.headers
+        answered = await own.http.post("/graphql", json=SHORT, headers={"origin": ORIGIN})
+        assert answered.headers["access-control-allow-origin"] == ORIGIN
 
 
 async def test_without_a_list_no_other_site_calls(api: Api) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from app.api.transport import CURRENT_REQUEST_ID, request_id_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
@@ -17,21 +19,25 @@ their own.
 """
 
 
-class SecureHeaders:
-    """Middleware: adds what a response lacks, its request id included. `hsts_seconds` 0: nothing is
-    said about TLS.
-    """
+def secure_headers(hsts_seconds: int) -> list[tuple[bytes, bytes]]:
+    """`hsts_seconds` 0: nothing is said about TLS."""
+    headers = [
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", POLICY.encode()),
+    ]
+    if hsts_seconds:
+        said = f"max-age={hsts_seconds}; includeSubDomains"
+        headers.append((b"strict-transport-security", said.encode()))
+    return headers
 
-    def __init__(self, app: ASGIApp, *, hsts_seconds: int) -> None:
+
+class SecureHeaders:
+    """Middleware: adds those of `headers` that a response lacks, and its request id."""
+
+    def __init__(self, app: ASGIApp, *, headers: Sequence[tuple[bytes, bytes]]) -> None:
         self._app = app
-        self._headers = [
-            (b"referrer-policy", b"no-referrer"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"content-security-policy", POLICY.encode()),
-        ]
-        if hsts_seconds:
-            said = f"max-age={hsts_seconds}; includeSubDomains"
-            self._headers.append((b"strict-transport-security", said.encode()))
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

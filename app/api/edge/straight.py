@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 
 class Straight:
-    """Middleware, for what lies between it and the endpoint serves pages: matching routes, turning
-    exceptions into answers, compressing. The endpoint does its own, in less time.
+    """The outermost middleware, for all others but those of `endpoint` serve pages: matching
+    routes, adding headers, turning exceptions into answers, compressing. The endpoint does its own,
+    in less time.
     """
 
     def __init__(self, app: ASGIApp, *, endpoint: ASGIApp, paths: Container[str]) -> None:

@@ -6,10 +6,10 @@ import asyncio
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 MIN_BYTES: Final = 4_096
 """A smaller answer is a few packets anyway."""
@@ -24,6 +24,9 @@ _GZIP: Final = re.compile(
 
 LARGE_BYTES: Final = 128 * 1024
 """A larger answer is compressed on another thread: it takes more than a millisecond."""
+
+Headers: TypeAlias = "Sequence[tuple[bytes, bytes]]"
+"""Of an answer, their names in lower case."""
 
 _GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS
 

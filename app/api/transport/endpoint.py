@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from app.api.execution.limits import Limits
 from app.api.execution.operations import Operations
 from app.api.transport.answers import Answers
+from app.api.transport.bodies import Headers
 from app.api.transport.documents import Documents, SharedDocuments, check_list
 from app.api.transport.http import IDE, HttpTransport
 from app.api.transport.known import FindAnswer, KeepAnswer
@@ -38,8 +39,9 @@ class GraphQLEndpoint(Generic[V]):
     those run; UnfitDocumentsError means that one of them never could. `ide` answers browsers with a
     page. Without `introspection` nothing reveals the schema, error messages included. Exceptions of
     the kinds in `unavailable` mean that a dependency is down. `watch` sees every operation, and may
-    refuse it. `find_known` and `keep_known` answer queries with the bytes of before. `plain`
-    executes as the library does, to find out which executor makes a wrong answer.
+    refuse it. Every answer over HTTP has the `headers`. `find_known` and `keep_known` answer
+    queries with the bytes of before. `plain` executes as the library does, to find out which
+    executor makes a wrong answer.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class GraphQLEndpoint(Generic[V]):
         unavailable: tuple[type[BaseException], ...] = (),
         watch: Watch[V] | None = None,
         plain: bool = False,
+        headers: Headers = ((b"x-content-type-options", b"nosniff"),),
         find_known: FindAnswer[V] | None = None,
         keep_known: KeepAnswer[V] | None = None,
         clock: Callable[[], datetime] = _real_clock,
@@ -84,7 +87,7 @@ class GraphQLEndpoint(Generic[V]):
             find_known=find_known,
             keep_known=keep_known,
         )
-        self._http = HttpTransport(service=service, ide=ide)
+        self._http = HttpTransport(service=service, ide=ide, common=headers)
         self._sockets = SocketTransport(service=service, places=Places(limits.sockets_per_address))
 
     @property

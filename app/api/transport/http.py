@@ -6,10 +6,9 @@ https://graphql.github.io/graphql-over-http/draft/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Generic, Literal
+from typing import Any, Final, Generic, Literal, NamedTuple, Protocol
 
 import orjson
 from starlette.requests import Request
@@ -17,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.execution.operations import Operation, OperationRefused
-from app.api.transport.bodies import Body, compressed, takes_gzip
+from app.api.transport.bodies import Body, Headers, compressed, takes_gzip
 from app.api.transport.negotiation import (
     EVENT_STREAM,
     JSON,
@@ -47,17 +46,8 @@ IDE = Callable[[Request], Response]
 
 # How many times the limit is read of a body that is too large.
 _READ_ON: Final = 4
-# Of every answer.
-_HEADERS: Final = (
-    (b"cache-control", b"no-store"),
-    (b"vary", b"accept, accept-language"),
-    (b"x-content-type-options", b"nosniff"),
-)
-_GZIPPED_HEADERS: Final = (
-    (b"cache-control", b"no-store"),
-    (b"vary", b"accept, accept-language, Accept-Encoding"),
-    (b"x-content-type-options", b"nosniff"),
-)
+_OK: Final = HTTPStatus.OK  # looked up once: its class takes as long as three calls
+_VARY: Final = b"accept, accept-language"
 # Codes of failures with an HTTP status of their own, for every media type.
 _STATUS: Final = {
     Code.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
@@ -84,13 +74,57 @@ class _Gone(Exception):  # noqa: N818  says what happened
     """The client has disconnected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpTransport(Generic[V]):
-    """The ASGI application behind the HTTP route."""
+class SendsWhole(Protocol):
+    """A server's `send` that takes an answer with status 200 as a whole. Where it is wrapped, or
+    the server has none, ASGI's messages do.
+    """
 
-    service: Service[V]
-    ide: IDE | None
-    streams: EventStreams = field(default_factory=EventStreams)
+    def whole(self, lines: bytes, body: bytes) -> Awaitable[None]:
+        """`lines` are the headers as they go over the wire, with the body's length and without
+        `connection`; they are not checked.
+        """
+
+
+class _Head:
+    """The headers that all answers of one kind have, and the same as they go over the wire."""
+
+    __slots__ = ("fields", "lines")
+
+    def __init__(self, fields: Headers) -> None:
+        self.fields = fields
+        self.lines = b"".join(b"%b: %b\r\n" % each for each in fields)
+
+
+def _heads(common: Headers) -> dict[tuple[str, bool], _Head]:
+    """By media type, and whether the answer is compressed."""
+    return {
+        (media, is_gzipped): _Head(
+            (
+                (b"content-type", b"%b; charset=utf-8" % media.encode()),
+                (b"cache-control", b"no-store"),
+                *(
+                    ((b"content-encoding", b"gzip"), (b"vary", _VARY + b", Accept-Encoding"))
+                    if is_gzipped
+                    else ((b"vary", _VARY),)
+                ),
+                *common,
+            )
+        )
+        for media in (JSON, RESPONSE_JSON)
+        for is_gzipped in (False, True)
+    }
+
+
+class HttpTransport(Generic[V]):
+    """The ASGI application behind the HTTP route. Every answer has the headers `common`."""
+
+    __slots__ = ("_heads", "ide", "service", "streams")
+
+    def __init__(self, *, service: Service[V], ide: IDE | None, common: Headers) -> None:
+        self.service = service
+        self.ide = ide
+        self.streams = EventStreams(common=common)
+        self._heads = _heads(common)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
@@ -110,9 +144,7 @@ class HttpTransport(Generic[V]):
             page.headers["x-request-id"] = info.request_id
             await page(scope, receive, send)
             return
-        answer = _Answer(
-            send=send, info=info, media=RESPONSE_JSON if media == RESPONSE_JSON else JSON
-        )
+        answer = _Answer(send, self._heads, info, RESPONSE_JSON if media == RESPONSE_JSON else JSON)
         try:
             if scope["method"] != "POST":
                 allow = {"allow": "POST" if self.ide is None else "GET, POST"}
@@ -159,7 +191,7 @@ class HttpTransport(Generic[V]):
             await answer.refuse(status, self.service.refusal(refused, info))
             return
         if isinstance(body, Body):
-            await answer.send_body(HTTPStatus.OK, body)
+            await answer.send_body(_OK, body)
         elif "data" in body:
             await answer.give(HTTPStatus.OK, body)
         else:
@@ -242,11 +274,11 @@ def _status_of(errors: list[Payload], otherwise: HTTPStatus) -> HTTPStatus:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Answer(NamedTuple):
     """Sends the one answer of a request."""
 
     send: Send
+    heads: Mapping[tuple[str, bool], _Head]
     info: RequestInfo
     media: str
 
@@ -261,18 +293,21 @@ class _Answer:
         """Compressed, if it is large and the client takes it so."""
         if self.info.takes_gzip:
             body = await compressed(body)
-        sent = body.plain
+        is_gzipped = body.gzipped is not None and self.info.takes_gzip
+        sent = body.plain if body.gzipped is None or not is_gzipped else body.gzipped
+        head = self.heads[self.media, is_gzipped]
+        request_id = self.info.request_id.encode()
+        whole = getattr(self.send, "whole", None)
+        if whole is not None and status is _OK and not headers:
+            own = b"x-request-id: %b\r\ncontent-length: %d\r\n" % (request_id, len(sent))
+            await whole(head.lines + own, sent)
+            return
         fields = [
-            (b"content-type", b"%b; charset=utf-8" % self.media.encode()),
-            (b"x-request-id", self.info.request_id.encode()),
+            *head.fields,
+            (b"x-request-id", request_id),
+            (b"content-length", b"%d" % len(sent)),
+            *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
         ]
-        if body.gzipped is not None and self.info.takes_gzip:
-            sent = body.gzipped
-            fields += [(b"content-encoding", b"gzip"), *_GZIPPED_HEADERS]
-        else:
-            fields += _HEADERS
-        fields.append((b"content-length", b"%d" % len(sent)))
-        fields.extend((name.encode(), value.encode()) for name, value in (headers or {}).items())
         await self.send({"type": "http.response.start", "status": int(status), "headers": fields})
         await self.send({"type": "http.response.body", "body": sent})
 

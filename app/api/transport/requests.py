@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import token_hex
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from starlette.types import Scope
 
@@ -20,8 +20,7 @@ ORGANIZATION_HEADER = "slotwright-organization"
 _LONGEST_DOCUMENT_ID = 255
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(NamedTuple):
     """How a caller presents themselves, unchecked: `authorization` is the whole value, scheme
     included.
     """
@@ -40,8 +39,7 @@ class Expiring(Protocol):
         """When their credentials end, by the real clock; None for never. Streams end with them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestInfo:
+class RequestInfo(NamedTuple):
     """Where an operation comes from. `request_id` is in the response and in every log line about
     it; `language`, one of `LANGUAGES`, is the one that the caller reads best. `takes_gzip`: the
     answer may be sent compressed.

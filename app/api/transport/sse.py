@@ -19,6 +19,7 @@ from graphql import OperationType
 from starlette.types import Receive, Send
 
 from app.api.execution.operations import Operation, OperationRefused
+from app.api.transport.bodies import Headers
 from app.api.transport.requests import Credentials, RequestInfo
 from app.api.transport.service import Payload, Service, V
 from app.api.words.errors import Failure
@@ -122,6 +123,8 @@ class EventStream(Generic[V]):
 class EventStreams:
     """The streams that are open."""
 
+    common: Headers
+    """Headers of every stream."""
     _open: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, stream: EventStream[V], receive: Receive, send: Send) -> None:
@@ -131,7 +134,7 @@ class EventStreams:
             (b"cache-control", b"no-cache, no-transform"),
             (b"vary", b"accept, accept-language"),
             (b"x-accel-buffering", b"no"),  # nginx would hold events back
-            (b"x-content-type-options", b"nosniff"),
+            *self.common,
             (b"x-request-id", stream.info.request_id.encode()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

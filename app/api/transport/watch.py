@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 V_contra = TypeVar("V_contra", contravariant=True)
 
@@ -19,8 +19,7 @@ NONE = "none"
 OK = "OK"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class Done(NamedTuple):
     """How an operation ended. `seconds` is None where it never ran, or runs on as a stream."""
 
     fields: tuple[str, ...]
