@@ -24,6 +24,7 @@ _SCHEME = re.compile(
 )
 _WWW = re.compile(r"\bwww\d*[.\u2024\u3002\uff0e\uff61]+", re.IGNORECASE)
 _DOT = re.compile(r"([.\u2024\u3002\uff0e\uff61]+)(?=[^\W\d_]|[\u200b-\u200f\u2060\ufeff])")
+_OF_LINKS = frozenset(":.\u2024\u3002\uff0e\uff61@\uff20")
 _AT = re.compile(r"(?<=\S)[@\uff20](?=\S)")
 
 
@@ -32,6 +33,8 @@ def without_links(text: str) -> str:
 
     "https://evil.example/x" becomes "evil. example/x", and "J.R. Smith" becomes "J. R. Smith".
     """
+    if _OF_LINKS.isdisjoint(text):
+        return text
     while (shorter := _WWW.sub("", _SCHEME.sub("", text))) != text:
         text = shorter  # what is left of "htthttp://p://" may be a scheme again
     return _AT.sub(" ", _DOT.sub(r"\1 ", text))

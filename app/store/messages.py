@@ -21,12 +21,15 @@ from app.core.messages import (
     MessageStatus,
     Recipient,
 )
+from app.store.appointments import appointment_from
+from app.store.providers import channels
 from app.store.sql import query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from app.core.appointment import Appointment
     from app.core.events import Author, Happening
     from app.core.ids import CustomerId, EventId
     from app.core.message_rules import SkipReason
@@ -42,6 +45,7 @@ _COUNT = query("count_messages")
 _NOTIFIED_TIMES = query("notified_times")
 _OF_APPOINTMENTS = query("messages_of_appointments")
 _BY_ID = query("message_by_id")
+_BOOKED_VISITS = query("booked_visits")
 _GROUP_VISITS = query("group_visits")
 _WAITING = query("waiting_messages")
 _CLAIM = query("claim_messages")
@@ -54,6 +58,14 @@ _KNOWN_IDS = query("known_message_ids")
 _RECORD_DELIVERY = query("record_delivery")
 _STOP = query("stop_messages_of_customer")
 _FORGET_DESTINATIONS = query("forget_destinations_of_customer")
+
+
+class BookedVisit(NamedTuple):
+    """An appointment, with what its customer's record says about messages."""
+
+    appointment: Appointment
+    wanted_channels: tuple[Channel, ...] | None
+    is_erased: bool
 
 
 class StoredKind(NamedTuple):
@@ -364,6 +376,20 @@ def _session_id(row: Record) -> SessionId | None:
 
 def _provider_id(row: Record) -> ProviderId | None:
     return None if row["provider_id"] is None else ProviderId(row["provider_id"])
+
+
+async def booked_visits(
+    on: Executor, organization_id: OrganizationId, ids: Collection[AppointmentId]
+) -> dict[AppointmentId, BookedVisit]:
+    """The existing ones of these appointments, as messages describe them."""
+    return {
+        AppointmentId(row["id"]): BookedVisit(
+            appointment=appointment_from(row),
+            wanted_channels=channels(row["wanted_channels"]),
+            is_erased=row["is_erased"],
+        )
+        for row in await _BOOKED_VISITS.many(on, organization_id, list(ids))
+    }
 
 
 async def group_visits(

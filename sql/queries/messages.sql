@@ -9,6 +9,18 @@ coalesce(reminder_log.recipient, 'PROVIDER') AS recipient,
         WHERE appointment.organization_id = $1 AND appointment.id = reminder_log.appointment_id
     )) END AS provider_id;
 
+-- name: booked_visits :many
+-- These appointments, with what their customers' records say about messages to them.
+-- params: organization_id uuid, ids uuid[]
+SELECT {{appointment_columns}}, booked_by.wanted_channels, booked_by.is_erased
+FROM appointment
+JOIN (
+    SELECT customer.id AS booked_by_id, customer.channels AS wanted_channels, customer.erased_at IS NOT NULL AS is_erased
+    FROM customer
+    WHERE customer.organization_id = $1
+) AS booked_by ON booked_by.booked_by_id = appointment.customer_id
+WHERE appointment.organization_id = $1 AND appointment.id = ANY($2);
+
 -- name: due_outbox :many
 -- A batch of what is due, longest due first, of all organizations; news before reminders, of which
 -- an organization may have any number at once. Nothing is locked.

@@ -172,6 +172,13 @@ def read_letter(content: Any) -> EmailMessage:  # noqa: ANN401 - as aiosmtpd kee
     return message
 
 
+def text_of(letter: EmailMessage) -> str:
+    body = letter.get_body(("plain",))
+    assert body is not None
+    content: str = body.get_content()
+    return content
+
+
 def settings_of(environment: dict[str, str], mail_port: int, sms_port: int) -> Settings:
     return Settings.from_environment(mail_environment(environment, mail_port, sms_port))
 

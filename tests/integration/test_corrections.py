@@ -5,7 +5,6 @@ one, and a manage link can be replaced.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from email.message import EmailMessage
 
 import pytest
 
@@ -20,7 +19,7 @@ from tests.builders import (
     made,
     unknown,
 )
-from tests.integration.reminders import RESEND, Post, a_post
+from tests.integration.reminders import RESEND, Post, a_post, text_of
 from tests.lives import move, new_key
 
 GRACE, TYPO, ADA = "grace@example.org", "grcae@example.org", "ada@salon.example"
@@ -74,13 +73,6 @@ async def renew(api: Api, booked: Json, caller: Caller) -> Json:
 
 def contact(email: str | None = GRACE, **changes: object) -> Json:
     return {"name": "Grace", "email": email, **changes}
-
-
-def text_of(letter: EmailMessage) -> str:
-    body = letter.get_body(("plain",))
-    assert body is not None
-    content: str = body.get_content()
-    return content
 
 
 # ---------------------------------------------------------------- what is corrected, and by whom

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from app.store.pool import Pool, Transaction, transaction
+from app.store.pool import DatabaseUnavailableError, Pool, Transaction, transaction
+from app.store.sql import Executor
 
 COUNT = "SELECT count(*) AS n FROM thing"
 INSERT = "INSERT INTO thing (label) VALUES ($1)"
@@ -80,3 +81,22 @@ async def test_json_and_time_arrive_as_python_values(pool: Pool) -> None:
     )
     assert rows[0]["given"] == {"a": [1, None]}
     assert rows[0]["zone"] == "UTC"
+
+
+async def test_a_read_on_a_kept_connection_that_died_is_run_on_another_and_a_write_is_not(
+    pool: Pool,
+) -> None:
+    async def process(on: Executor) -> int:
+        [row] = await on.fetch("SELECT pg_backend_pid() AS id", ())
+        found: int = row["id"]
+        return found
+
+    async with pool.kept() as kept:
+        first = await process(kept)
+        assert await process(kept) == first
+        await pool.fetch("SELECT pg_terminate_backend($1, 5000)", (first,))
+        second = await process(kept)
+        assert second != first
+        await pool.fetch("SELECT pg_terminate_backend($1, 5000)", (second,))
+        with pytest.raises(DatabaseUnavailableError):
+            await kept.execute("UPDATE pg_class SET relname = relname WHERE false", ())

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.builders import Json, a_provider, made
-from tests.integration.reminders import RESEND, Post, a_post
+from tests.integration.reminders import RESEND, Post, a_post, text_of
 from tests.visits import a_treatment, a_visit, try_move
 
 GRACE = "grace@example.org"
@@ -60,7 +60,7 @@ async def test_every_provider_taken_gets_messages_of_their_own(post: Post) -> No
     assert await post.work() == {"SENT": 3}
     assert [len(post.letters(f"{who}@salon.example")) for who in ("ada", "ben", "cyd")] == [1, 1, 0]
     [letter] = post.letters("ben@salon.example")
-    assert "Hello Ben" in letter.as_string()
+    assert "Hello Ben" in text_of(letter)
     [told] = post.letters(GRACE)
     assert "Ada, Ben" in str(told["Subject"])
     assert await post.work_at("2026-01-13T12:00Z") == {"SENT": 3}
@@ -105,7 +105,7 @@ async def test_a_visit_that_is_handed_over_at_its_start_has_not_moved(post: Post
     assert await post.work() == {"SENT": 3}
     told = f"Changed: {service['name']} with Ben, Wed, Jan 14, 1:00 PM"
     assert subjects(post, GRACE)[-1] == told
-    assert "The time has not changed." in post.letters(GRACE)[-1].as_string()
+    assert "The time has not changed." in text_of(post.letters(GRACE)[-1])
     # Back before the worker has notified Ben that he has it no more: he still has it.
     made(await try_move(post.api, booked, NOON, ada, caller=post.api.admin), "BookingConfirmation")
     made(await try_move(post.api, booked, NOON, ben, caller=post.api.admin), "BookingConfirmation")

@@ -34,34 +34,10 @@ async def test_a_batch_that_gathers_takes_what_is_asked_for_a_moment_later(
     assert batches == sent
 
 
-async def test_no_more_batches_are_on_their_way_than_may_be() -> None:
-    """What is asked for meanwhile goes with the next one, and none is lost."""
-    on_their_way: list[list[int]] = []
-    goes_on = asyncio.Event()
-
-    async def send(batch: list[int]) -> list[int]:
-        on_their_way.append(batch)
-        await goes_on.wait()
-        return batch
-
-    asked: Batches[int, int] = Batches(send, at_once=2)
-    answers = []
-    for number in range(5):
-        answers.append(asyncio.create_task(asked.ask(number)))
-        for _ in range(3):
-            await asyncio.sleep(0)
-    assert on_their_way == [[0], [1]]
-    goes_on.set()
-    assert await asyncio.gather(*answers) == [0, 1, 2, 3, 4]
-    await asked.close()
-    assert on_their_way == [[0], [1], [2, 3, 4]]
-
-
-@pytest.mark.parametrize("at_once", [1, 2])
-async def test_who_is_answered_may_ask_again_at_once(at_once: int) -> None:
+async def test_who_is_answered_may_ask_again_at_once() -> None:
     async def send(batch: list[int]) -> list[int]:
         return batch
 
-    asked: Batches[int, int] = Batches(send, at_once=at_once)
+    asked: Batches[int, int] = Batches(send)
     async with asyncio.timeout(10):
         assert [await asked.ask(number) for number in range(10)] == [*range(10)]

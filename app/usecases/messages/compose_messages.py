@@ -22,11 +22,9 @@ from app.core.messages import Channel, GroupVisit, MessageKind, Recipient
 from app.notify import wording
 from app.notify.message import MessageFacts, PlaceFacts, SessionFacts
 from app.notify.overrides import prepare
-from app.store.appointments import appointments_by_ids
-from app.store.customers import customers_by_ids
 from app.store.history import history_of_appointments
 from app.store.locations import locations_by_ids
-from app.store.messages import group_visits
+from app.store.messages import booked_visits, group_visits
 from app.store.opt_outs import opted_out
 from app.store.organizations import organization_by_id
 from app.store.providers import providers_by_ids
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from app.core.appointment import Appointment, Contact, Customer
+    from app.core.appointment import Appointment, Contact
     from app.core.history import HistoryEntry
     from app.core.ids import (
         AppointmentId,
@@ -55,7 +53,7 @@ if TYPE_CHECKING:
     from app.core.money import Money
     from app.core.provider import Organization, Provider, Service
     from app.notify.overrides import OwnWords
-    from app.store.messages import StoredKind
+    from app.store.messages import BookedVisit, StoredKind
     from app.store.opt_outs import Address
     from app.store.sql import Executor
     from app.usecases.messages.messaging import Messaging
@@ -319,7 +317,8 @@ async def load_subjects(
     """These appointments as they are now. Some messages are `about` a session that an appointment
     is in, or was.
     """
-    appointments = await appointments_by_ids(on, organization_id, list(appointment_ids))
+    visits = await booked_visits(on, organization_id, appointment_ids)
+    appointments = {each: visit.appointment for each, visit in visits.items()}
     organization = await organization_by_id(on, organization_id)
     if organization is None or not appointments:
         return {}
@@ -358,7 +357,6 @@ async def load_subjects(
     }
     location_ids = {each for each in places.values() if each is not None}
     locations = await locations_by_ids(on, organization_id, location_ids) if location_ids else {}
-    customers = await customers_by_ids(on, organization_id, list({row.customer_id for row in rows}))
     former = [each for recently in of_row.values() for each in recently.former.values()]
     silent = await opted_out(
         on, organization_id, _addresses(appointments.values(), providers.values(), former)
@@ -367,6 +365,7 @@ async def load_subjects(
     phones = {phone for phone in every_phone if phone is not None}
     anybody = organization.sms_to_unverified_numbers
     texted = phones if anybody else await verified_phones(on, organization_id, phones)
+    reached = {each.id: _provider_reach(each, silent) for each in providers.values()}
     return {
         row.id: Subject(
             organization=organization,
@@ -376,14 +375,10 @@ async def load_subjects(
             location=_known(places[row.id], locations),
             recent=of_row[row.id],
             customer=_customer_reach(
-                row,
-                customers[row.customer_id],
-                silent,
-                texted,
-                notices=of_row[row.id].by_practice,
+                visits[row.id], silent, texted, notices=of_row[row.id].by_practice
             ),
-            staff={each: _provider_reach(providers[each], silent) for each in involved[row.id]},
-            former=_former_reaches(row, of_row[row.id], customers[row.customer_id], silent, texted),
+            staff={each: reached[each] for each in involved[row.id]},
+            former=_former_reaches(visits[row.id], of_row[row.id], silent, texted),
             sessions={each: sessions[each] for each in session_ids[row.id] if each in sessions},
         )
         for row in rows
@@ -622,8 +617,7 @@ def _addresses(
 
 
 def _customer_reach(
-    appointment: Appointment,
-    customer: Customer,
+    visit: BookedVisit,
     silent: Collection[Address],
     texted: Collection[str],
     *,
@@ -632,8 +626,8 @@ def _customer_reach(
     """At the contact of this booking; on the channels that it asked for, else on those of the
     customer's record.
     """
-    contact = appointment.contact
-    asked = contact.channels if contact.channels is not None else customer.contact.channels
+    contact = visit.appointment.contact
+    asked = contact.channels if contact.channels is not None else visit.wanted_channels
     return Reach(
         recipient=Recipient.CUSTOMER,
         email=contact.email,
@@ -642,31 +636,26 @@ def _customer_reach(
         opted_out=_silent_channels(contact.email, contact.phone, silent),
         notices=notices,
         may_be_texted=contact.phone in texted,
-        is_erased=customer.is_erased,
+        is_erased=visit.is_erased,
     )
 
 
 def _former_reaches(
-    appointment: Appointment,
+    visit: BookedVisit,
     recent: Recent,
-    customer: Customer,
     silent: Collection[Address],
     texted: Collection[str],
 ) -> dict[int, Reach]:
     """Where the customer was reached before each correction of an address."""
     reaches: dict[int, Reach] = {}
-    contact = appointment.contact
+    appointment, contact = visit.appointment, visit.appointment.contact
     after = Addresses(contact.email, contact.phone)
     for time_version, before in sorted(recent.former.items(), reverse=True):
+        booked = replace(
+            appointment, contact=replace(contact, email=before.email, phone=before.phone)
+        )
         then = _customer_reach(
-            replace(
-                appointment,
-                contact=replace(contact, email=before.email, phone=before.phone),
-            ),
-            customer,
-            silent,
-            texted,
-            notices=frozenset(),
+            visit._replace(appointment=booked), silent, texted, notices=frozenset()
         )
         reaches[time_version] = replace(then, channels=_notice_channels(then, after))
         after = before

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from app.notify.overrides import OwnWords
     from app.notify.sms import SmsSender
     from app.store.messages import ClaimedMessage
+    from app.store.sql import Executor
     from app.usecases.messages.compose_messages import Subject
     from app.usecases.resources import Resources
 
@@ -71,9 +72,6 @@ sender takes.
 
 BEGIN_TOGETHER_SECONDS: Final = 0.004
 """How long a message whose connection is open waits for others that are about to begin."""
-
-BATCHES_AT_ONCE: Final = 2
-"""Of each kind: while one waits for PostgreSQL, the next one is decided upon."""
 
 END_TOGETHER_SECONDS: Final = 0.025
 """How long an outcome waits for others. A worker that dies meanwhile leaves attempts whose outcome
@@ -242,7 +240,7 @@ class Delivery:
         assert isinstance(content, RenderedEmail)  # noqa: S101  the channel's own
         to_customer = self.claimed.message.recipient is Recipient.CUSTOMER
         return Letter(
-            message_id=message_id(self.claimed.id, self.resources.messaging.domain),
+            message_id=message_id(self.claimed.id, self.desk.domain),
             now=facts.now,
             from_name=facts.organization_name,
             # The customer's name is unverified: anybody may have typed it.
@@ -347,11 +345,12 @@ class Desk:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self.domain = resources.messaging.domain
         self._starts: Batches[_Start, Beginning | Exception] = Batches(
-            self._begin, gather_seconds=BEGIN_TOGETHER_SECONDS, at_once=BATCHES_AT_ONCE
+            self._begin, gather_seconds=BEGIN_TOGETHER_SECONDS
         )
         self._ends: Batches[MessageEnd, Exception | None] = Batches(
-            self._end, gather_seconds=END_TOGETHER_SECONDS, at_once=BATCHES_AT_ONCE
+            self._end, gather_seconds=END_TOGETHER_SECONDS
         )
 
     async def begin(self, delivery: Delivery, *, may_have_arrived: bool) -> Beginning:
@@ -387,7 +386,8 @@ class Desk:
         self, organization_id: OrganizationId, starts: Sequence[_Start]
     ) -> dict[MessageLogId, Beginning | Exception]:
         try:
-            return await self._begin_together(organization_id, starts)
+            async with self._resources.pool.kept() as on:
+                return await self._begin_together(on, organization_id, starts)
         except Exception as error:  # noqa: BLE001  raised where the message is sent
             if len(starts) == 1 or isinstance(error, DatabaseUnavailableError):
                 return {start.delivery.claimed.id: error for start in starts}
@@ -397,18 +397,17 @@ class Desk:
         return found
 
     async def _begin_together(
-        self, organization_id: OrganizationId, starts: Sequence[_Start]
+        self, on: Executor, organization_id: OrganizationId, starts: Sequence[_Start]
     ) -> dict[MessageLogId, Beginning | Exception]:
         """Recording the attempts compares the versions of the appointments and the sessions: where
         a change was committed since, the decision is made once more.
         """
-        pool = self._resources.pool
         found: dict[MessageLogId, Beginning | Exception] = {}
         left = {start.delivery.claimed.id: start for start in starts}
         for _ in range(2):
             claimed = [start.delivery.claimed for start in left.values()]
             subjects = await load_subjects(
-                pool,
+                on,
                 organization_id,
                 {each.appointment_id for each in claimed},
                 about=_told_of(claimed),
@@ -423,7 +422,7 @@ class Desk:
             if ready:
                 begun_at = self._resources.real_clock()
                 begun = await begin_attempts(
-                    pool,
+                    on,
                     organization_id,
                     [each.seen for each in ready.values()],
                     begun_at=begun_at,

@@ -53,14 +53,14 @@ SEND_BATCH: Final = 64
 """Messages claimed at once: few enough to send within a lease, even over a slow mail server.
 """
 
-SENDING_AT_ONCE: Final = 64
-"""Messages on their way at once, those whose outcome is being recorded included: as many as there
-may be connections to the mail server.
+SENDING_AT_ONCE: Final = 96
+"""Messages on their way at once: those that may have a connection to the mail server, 64 at most,
+and those whose outcome is being recorded.
 """
 
-CLAIM_BELOW: Final = 32
+CLAIM_BELOW: Final = 64
 """The next batch is claimed when so few messages of the earlier ones are left: no connection waits
-for it.
+while what is due meanwhile is logged and the batch is claimed.
 """
 
 LEASE: Final = timedelta(minutes=5)
