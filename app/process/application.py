@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from app.api.transport import CURRENT_REQUEST_ID
 from app.process.asgi import create_app
 from app.process.garbage import collect_rarely
+from app.process.huge_pages import use_huge_pages
 from app.process.shutdown import Leaving
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
@@ -30,5 +31,6 @@ def application() -> Starlette:
     made = create_app(settings, leaving=leaving)
     # Answers are large and have no cycles.
     collect_rarely()
+    use_huge_pages()
     sys.setswitchinterval(SWITCH_SECONDS)
     return made

@@ -31,6 +31,7 @@ from app.process.gauges import (
     pulse,
 )
 from app.process.health import health_key
+from app.process.huge_pages import use_huge_pages
 from app.process.plain_redis import require_plain_redis
 from app.process.wiring import open_resources
 from app.redis_client import BROKEN_REDIS, describe
@@ -70,6 +71,7 @@ async def work(settings: Settings) -> None:
         await check(resources.pool)
         expect_runs(job.name for job in CRON_JOBS)
         collect_rarely()
+        use_huge_pages()
         _log.info("the worker runs %d scheduled jobs", len(CRON_JOBS))
         with served(*where), traced("worker", wanted=settings.watch.traces):
             async with pulse(
