@@ -67,7 +67,7 @@ class UnlockedCalendarError(Exception):
 
 def lock_key(*parts: object) -> int:
     """The key of a lock: a signed 64-bit integer, as PostgreSQL wants it."""
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 

@@ -22,6 +22,7 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction as PostgresTransaction
 
+from app.deadlines import within
 from app.errors import OperatorError
 from app.store.distribution import BY_ORGANIZATION
 from app.store.one_call import flattened, in_one_call
@@ -117,29 +118,41 @@ def _is_dead(connection: Connection) -> bool:
         return True
 
 
-@contextlib.contextmanager
-def _unavailable_on_outage(connection: Connection) -> Iterator[None]:
+class _unavailable_on_outage:  # noqa: N801  read as a function: `with _unavailable_on_outage(…)`
     """Raise an outage as `DatabaseUnavailableError`. Wrap calls of the driver and nothing else."""
-    try:
-        yield
-    except Exception as error:
-        if not _is_outage(error, connection):
-            raise
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> None:
+        connection = self._connection
+        if not isinstance(error, Exception) or not _is_outage(error, connection):
+            return
         if isinstance(error, asyncpg.InternalClientError) and not _is_dead(connection):
             connection.terminate()
         raise DatabaseUnavailableError from error
 
 
-@contextlib.contextmanager
-def _outages_hidden(connection: Connection) -> Iterator[None]:
+class _outages_hidden:  # noqa: N801  read as a function: `with _outages_hidden(…)`
     """Around giving up a transaction or a connection: that it died must not hide how the block
     ended.
     """
-    try:
-        yield
-    except Exception as error:
-        if not _is_outage(error, connection):
-            raise
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> bool:
+        return isinstance(error, Exception) and _is_outage(error, self._connection)
 
 
 @contextlib.contextmanager
@@ -188,11 +201,7 @@ class Pool:
         """
         with POOL_WAIT_SECONDS.time():
             try:
-                # An idle one is there at once, so no timer is set for it.
-                is_idle = self._connections.get_idle_size() > 0
-                connection = await self._connections.acquire(
-                    timeout=None if is_idle else ACQUIRE_TIMEOUT_SECONDS
-                )
+                connection = await within(ACQUIRE_TIMEOUT_SECONDS, self._acquired())
             except (*_OUTAGES, asyncpg.InterfaceError) as error:
                 # An InterfaceError: the new connection died while it was set up, or the pool
                 # closes.
@@ -205,6 +214,9 @@ class Pool:
             # hang.
             with _outages_hidden(connection):
                 await self._connections.release(connection, timeout=ACQUIRE_TIMEOUT_SECONDS)
+
+    async def _acquired(self) -> PoolConnectionProxy[Record]:
+        return await self._connections.acquire()
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
         """A SELECT is run once more where its connection turns out to be dead, so it must not
@@ -391,21 +403,20 @@ class OvertakenError(Exception):
     """
 
 
-async def commit_at_once(pool: Pool, writes: Writes) -> None:
+async def commit_at_once(on: Kept, writes: Writes) -> None:
     """Send all that waits as one statement without a transaction around it: once it has run, it is
     committed. Raises OvertakenError where nothing was written.
     """
     sql, arguments = writes.taken_one_by_one() if writes.is_distributed else writes.taken()
-    with span("transaction"):
-        async with pool.connection() as connection:
-            try:
-                await _execute(connection, sql, arguments)
-            except asyncpg.ExclusionViolationError as violation:
-                raise OvertakenError("TAKEN") from violation
-            except asyncpg.PostgresError as error:
-                if error.sqlstate != OVERTAKEN:
-                    raise
-                raise OvertakenError(error.args[0]) from error
+    try:
+        with span("transaction"):
+            await on.execute(sql, arguments)
+    except asyncpg.ExclusionViolationError as violation:
+        raise OvertakenError("TAKEN") from violation
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != OVERTAKEN:
+            raise
+        raise OvertakenError(error.args[0]) from error
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from app.admission import lines
 from app.core.booking import BookingWish
@@ -24,7 +25,7 @@ from app.core.viewer import Viewer
 from app.store import pool as store_pool
 from app.store.idempotency import RequestKey
 from app.store.locks import lock_key
-from app.store.pool import DatabaseUnavailableError, Pool, Writes, transaction
+from app.store.pool import DatabaseUnavailableError, Kept, Writes, transaction
 from app.store.sql import query
 from app.telemetry.metrics import BOOKING_WAYS
 from app.usecases.booking import (
@@ -129,12 +130,12 @@ def before_writing(
     """
     commit = store_pool.commit_at_once
 
-    async def changed_first(pool: Pool, writes: Writes) -> None:
+    async def changed_first(on: Kept, writes: Writes) -> None:
         monkeypatch.setattr(book_at_once, "commit_at_once", commit)
         with pytest.MonkeyPatch.context() as meanwhile:
             go_the_long_way(meanwhile)
             await change()
-        await commit(pool, writes)
+        await commit(on, writes)
 
     monkeypatch.setattr(book_at_once, "commit_at_once", changed_first)
 
@@ -840,6 +841,20 @@ async def test_sixty_bookings_and_a_change_of_hours_agree_on_an_order(
         assert Way.SHORT not in went
 
 
+async def test_the_short_way_takes_a_connection_once(api: Api) -> None:
+    """For the look and for what is written."""
+    provider = await a_provider(api)
+    made(await book(api, provider, NINE), "BookingConfirmation")
+    only = "mutation ($input: BookAppointmentInput!) { answer: bookAppointment(input: $input) { __typename } }"
+
+    def taken() -> float:
+        return REGISTRY.get_sample_value("slotwright_pool_wait_seconds_count") or 0.0
+
+    before = taken()
+    _, went = await way_of(api.ask(only, input=a_booking(provider, TEN)))
+    assert (went, taken() - before) == ([Way.SHORT], 1)
+
+
 async def test_a_connection_that_breaks_after_the_commit_books_once(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -848,8 +863,8 @@ async def test_a_connection_that_breaks_after_the_commit_books_once(
     wish = a_booking(provider, NINE)
     commit = store_pool.commit_at_once
 
-    async def broken(pool: Pool, writes: Writes) -> None:
-        await commit(pool, writes)
+    async def broken(on: Kept, writes: Writes) -> None:
+        await commit(on, writes)
         raise DatabaseUnavailableError
 
     monkeypatch.setattr(book_at_once, "commit_at_once", broken)
@@ -876,8 +891,8 @@ async def test_a_connection_that_breaks_after_the_commit_changes_once(
     booked = made(await book(api, await a_provider(api), NINE), "BookingConfirmation")
     commit = store_pool.commit_at_once
 
-    async def broken(pool: Pool, writes: Writes) -> None:
-        await commit(pool, writes)
+    async def broken(on: Kept, writes: Writes) -> None:
+        await commit(on, writes)
         raise DatabaseUnavailableError
 
     async def change() -> Json:

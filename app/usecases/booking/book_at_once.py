@@ -30,7 +30,12 @@ from app.free_times.sources import RULES_MARGIN
 from app.store.bookings import book_as_seen, look_before_booking
 from app.store.calendars import load_calendars
 from app.store.locks import CalendarLock, first_keys
-from app.store.pool import DatabaseUnavailableError, OvertakenError, Writes, commit_at_once
+from app.store.pool import (
+    DatabaseUnavailableError,
+    OvertakenError,
+    Writes,
+    commit_at_once,
+)
 from app.telemetry.metrics import BOOKING_WAYS
 from app.usecases.booking.answer import Written
 from app.usecases.booking.know_customer import new_customer
@@ -47,8 +52,10 @@ if TYPE_CHECKING:
     from app.core.party import Party
     from app.core.provider import Calendar
     from app.core.viewer import Viewer
-    from app.store.bookings import Look
+    from app.store.bookings import ChangeLook, Look
     from app.store.idempotency import RequestKey
+    from app.store.pool import Kept
+    from app.store.sql import Executor
     from app.usecases.resources import Resources
 
 
@@ -101,17 +108,23 @@ async def _try(resources: Resources, request: BookingRequest) -> Written | Way:
         return Way.NOT_COVERED
     if resources.accelerator.lines.is_contested((organization_id, party.provider_id)):
         return Way.CONTESTED
-    calendar = await known_calendar(resources, organization_id, party, wish.starts_at)
+    async with resources.pool.kept() as on:
+        return await _look_and_write(resources, on, request, party)
+
+
+async def _look_and_write(
+    resources: Resources, on: Kept, request: BookingRequest, party: Party
+) -> Written | Way:
+    wish, organization_id = request.wish, request.viewer.organization_id
+    calendar = await known_calendar(resources, on, organization_id, party, wish.starts_at)
     if calendar is None:
         return Way.REFUSED
     if not calendar.is_plain or calendar.limits or _may_be_limited(request, calendar):
         return Way.NOT_COVERED
     claims: Claims = {party.provider_id: (claim_for(calendar.rules, wish.starts_at),)}
-    look = await look_before_booking(
-        resources.pool, request.asked_at(resources.clock()), party.service_id, claims
-    )
-    if look.rules_version != calendar.rules_version:
-        resources.accelerator.calendars.forget(organization_id, party)
+    asked = request.asked_at(resources.clock())
+    look = await look_before_booking(on, asked, party.service_id, claims)
+    if is_outdated(resources, organization_id, party, calendar, look):
         return Way.OUTDATED
     now = resources.clock()
     against = _decide(resources, request, calendar, look, now)
@@ -128,11 +141,11 @@ async def _try(resources: Resources, request: BookingRequest) -> Written | Way:
         existing={},
         now=now,
     )
-    return await _write(resources, request, sight, look)
+    return await _write(resources, on, request, sight, look)
 
 
 async def _write(
-    resources: Resources, request: BookingRequest, sight: Sight, look: Look
+    resources: Resources, on: Kept, request: BookingRequest, sight: Sight, look: Look
 ) -> Written | Way:
     """All in one statement, which commits it."""
     viewer, wish, before = request.viewer, request.wish, look.before
@@ -154,17 +167,17 @@ async def _write(
         first=first_keys(request.key.scope, guests=request.names, rules=sight.providers),
         look=look,
     )
-    against = await commit_as_seen(resources, writes)
+    against = await commit_as_seen(on, writes)
     if against is not None:
         return against
     times = times_changed(viewer.organization_id, sight.zones, sight.claims)
     return Written(appointment=booked, changes=(*times, changed))
 
 
-async def commit_as_seen(resources: Resources, writes: Writes) -> Way | None:
+async def commit_as_seen(on: Kept, writes: Writes) -> Way | None:
     """Why the long way is to decide; None where all of it is written."""
     try:
-        await commit_at_once(resources.pool, writes)
+        await commit_at_once(on, writes)
     except OvertakenError as overtaken:
         return Way[str(overtaken)]
     except DatabaseUnavailableError:
@@ -218,8 +231,26 @@ def _is_known(request: BookingRequest) -> bool:
     return request.viewer.role is Role.CUSTOMER or request.wish.customer is not None
 
 
+def is_outdated(
+    resources: Resources,
+    organization_id: OrganizationId,
+    party: Party,
+    calendar: Calendar,
+    look: Look | ChangeLook,
+) -> bool:
+    """Whether rules have changed since the calendar was read, which is then forgotten."""
+    if look.rules_version == calendar.rules_version:
+        return False
+    resources.accelerator.calendars.forget(organization_id, party)
+    return True
+
+
 async def known_calendar(
-    resources: Resources, organization_id: OrganizationId, party: Party, starts_at: datetime
+    resources: Resources,
+    on: Executor,
+    organization_id: OrganizationId,
+    party: Party,
+    starts_at: datetime,
 ) -> Calendar | None:
     """The calendar that this process read last, however long ago, or reads now: the look compares
     its version. None where there is none.
@@ -232,7 +263,7 @@ async def known_calendar(
     # From today on, since the next one may be earlier.
     first = min(first, resources.clock().date() - RULES_MARGIN)
     read_at, last = monotonic(), around + CALENDAR_MARGIN
-    found = (await load_calendars(resources.pool, organization_id, [party], first, last)).get(party)
+    found = (await load_calendars(on, organization_id, [party], first, last)).get(party)
     if found is None:
         return None
     # No stamp vouches for it, so no list is computed from it.

@@ -29,7 +29,13 @@ from app.store.calendars import free_as_seen, move_as_seen
 from app.store.locks import CalendarLock, first_keys, rules_keys
 from app.store.pool import Writes
 from app.usecases.booking.answer import Written
-from app.usecases.booking.book_at_once import Way, commit_as_seen, counted, known_calendar
+from app.usecases.booking.book_at_once import (
+    Way,
+    commit_as_seen,
+    counted,
+    is_outdated,
+    known_calendar,
+)
 from app.usecases.booking.lock_calendar import Sight, times_changed
 from app.usecases.booking.open_appointment import part_in
 from app.usecases.booking.write_change import write_cancellation, write_move
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.store.bookings import ChangeLook
     from app.store.idempotency import RequestKey
+    from app.store.sql import Executor
     from app.usecases.booking.cancel_appointment import CancellationForm
     from app.usecases.booking.reschedule_appointment import MoveForm
     from app.usecases.resources import Resources
@@ -82,33 +89,34 @@ async def _cancel(
     accepted: int,
 ) -> Written | Way:
     organization_id = viewer.organization_id
-    look = await look_before_change(resources.pool, organization_id, form.appointment_id)
-    if look is None:
-        return Way.REFUSED
-    actor = _actor(resources, viewer, look, opened)
-    if isinstance(actor, Way):
-        return actor
-    now = resources.clock()
-    decision = decide_cancellation(
-        look.appointment,
-        actor.as_payer(at_customers_request=form.at_customers_request),
-        now,
-        accept_fee_minor=accepted,
-        expected_version=form.expected_version,
-    )
-    if not isinstance(decision, Cancellation):
-        return Way.REFUSED
-    writes = Writes(is_distributed=resources.pool.is_distributed)
-    after, changed = write_cancellation(
-        resources, viewer, writes, look.appointment, decision, actor, reason=reason, now=now
-    )
-    free_as_seen(
-        writes,
-        CalendarLock.of(organization_id, dates_to_lock(look.zones, look.own)),
-        first=rules_keys(organization_id, look.own),
-        look=look,
-    )
-    against = await commit_as_seen(resources, writes)
+    async with resources.pool.kept() as on:
+        look = await look_before_change(on, organization_id, form.appointment_id)
+        if look is None:
+            return Way.REFUSED
+        actor = _actor(resources, viewer, look, opened)
+        if isinstance(actor, Way):
+            return actor
+        now = resources.clock()
+        decision = decide_cancellation(
+            look.appointment,
+            actor.as_payer(at_customers_request=form.at_customers_request),
+            now,
+            accept_fee_minor=accepted,
+            expected_version=form.expected_version,
+        )
+        if not isinstance(decision, Cancellation):
+            return Way.REFUSED
+        writes = Writes(is_distributed=resources.pool.is_distributed)
+        after, changed = write_cancellation(
+            resources, viewer, writes, look.appointment, decision, actor, reason=reason, now=now
+        )
+        free_as_seen(
+            writes,
+            CalendarLock.of(organization_id, dates_to_lock(look.zones, look.own)),
+            first=rules_keys(organization_id, look.own),
+            look=look,
+        )
+        against = await commit_as_seen(on, writes)
     if against is not None:
         return against
     freed = times_changed(organization_id, look.zones, look.own)
@@ -125,33 +133,34 @@ async def _move(
     organization_id = viewer.organization_id
     if not _is_covered(form):
         return Way.NOT_COVERED
-    look = await look_before_change(
-        resources.pool, organization_id, form.appointment_id, key.scope, form.starts_at
-    )
-    if look is None:
-        return Way.REFUSED
-    actor = _actor(resources, viewer, look, opened)
-    if isinstance(actor, Way):
-        return actor
-    if look.is_used or not look.is_free:
-        return Way.REFUSED
-    sight = await _decide(resources, viewer, form, look, actor)
-    if not isinstance(sight, Sight):
-        return sight
-    writes = Writes(is_distributed=resources.pool.is_distributed)
-    after, changed = write_move(
-        resources, viewer, writes, key, look.appointment, sight, actor, reminders=look.reminders
-    )
-    move_as_seen(
-        writes,
-        sight.lock,
-        sight.claims,
-        first=first_keys(key.scope, rules=sight.providers),
-        scope=key.scope,
-        look=look,
-        new_id=resources.new_id,
-    )
-    against = await commit_as_seen(resources, writes)
+    async with resources.pool.kept() as on:
+        look = await look_before_change(
+            on, organization_id, form.appointment_id, key.scope, form.starts_at
+        )
+        if look is None:
+            return Way.REFUSED
+        actor = _actor(resources, viewer, look, opened)
+        if isinstance(actor, Way):
+            return actor
+        if look.is_used or not look.is_free:
+            return Way.REFUSED
+        sight = await _decide(resources, on, viewer, form, look, actor)
+        if not isinstance(sight, Sight):
+            return sight
+        writes = Writes(is_distributed=resources.pool.is_distributed)
+        after, changed = write_move(
+            resources, viewer, writes, key, look.appointment, sight, actor, reminders=look.reminders
+        )
+        move_as_seen(
+            writes,
+            sight.lock,
+            sight.claims,
+            first=first_keys(key.scope, rules=sight.providers),
+            scope=key.scope,
+            look=look,
+            new_id=resources.new_id,
+        )
+        against = await commit_as_seen(on, writes)
     if against is not None:
         return against
     times = times_changed(organization_id, sight.zones, look.own, sight.claims)
@@ -180,7 +189,12 @@ def _is_covered(form: MoveForm) -> bool:
 
 
 async def _decide(
-    resources: Resources, viewer: Viewer, form: MoveForm, look: ChangeLook, actor: Actor
+    resources: Resources,
+    on: Executor,
+    viewer: Viewer,
+    form: MoveForm,
+    look: ChangeLook,
+    actor: Actor,
 ) -> Sight | Way:
     """What the appointment takes after the move, where it takes one provider alone; or why the long
     way is to decide.
@@ -192,11 +206,10 @@ async def _decide(
     if resources.accelerator.lines.is_contested((organization_id, lead)):
         return Way.CONTESTED
     party = Party(lead, appointment.service_id)
-    calendar = await known_calendar(resources, organization_id, party, form.starts_at)
+    calendar = await known_calendar(resources, on, organization_id, party, form.starts_at)
     if calendar is None or not calendar.is_plain or calendar.limits:
         return Way.NOT_COVERED
-    if look.rules_version != calendar.rules_version:
-        resources.accelerator.calendars.forget(organization_id, party)
+    if is_outdated(resources, organization_id, party, calendar, look):
         return Way.OUTDATED
     now = resources.clock()
     refused = refuse_move(appointment, actor, now, expected_version=form.expected_version)
