@@ -6,6 +6,7 @@ derive from it, and must give the same answers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import proxy
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from graphql import GraphQLLeafType, GraphQLObjectType, GraphQLOutputType
-    from graphql.execution.collect_fields import DeferUsage, FieldDetailsList, GroupedFieldSet
+    from graphql.execution.collect_fields import (
+        CollectedFields,
+        DeferUsage,
+        FieldDetailsList,
+        GroupedFieldSet,
+    )
     from graphql.pyutils import AwaitableOrValue, Path
 
 _FIELD_BYTES: Final = 6
@@ -80,6 +86,18 @@ def _helpers_of(executor: PlainExecutor) -> GraphQLResolveInfoHelpers:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Selections:
+    """What was collected of an operation's selections. Its executions may share it, whatever their
+    variables, where no directive depends on these.
+    """
+
+    root: list[GroupedFieldSet] = field(default_factory=list)
+    below: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]] = field(
+        default_factory=dict
+    )
+
+
 class PlainExecutor(StrawberryGraphQLCoreExecutionContext):
     """Executes as Strawberry does."""
 
@@ -88,6 +106,11 @@ class PlainExecutor(StrawberryGraphQLCoreExecutionContext):
         self.async_helpers = _helpers_of(self)
         self._root_fields: list[GroupedFieldSet] = []
         self._size = AnswerSize(inf)
+
+    def share(self, selections: Selections) -> None:
+        """Use what was collected before, and add to it."""
+        self._root_fields = selections.root
+        self._relevant_sub_fields = selections.below
 
     def again(self, context: object, most_bytes: float = inf) -> Self:
         """For another answer to the same operation with the same variables, in another context, of

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from inspect import isawaitable
 from math import inf
@@ -47,7 +47,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from app.api.execution.cost import Cost, measure
-from app.api.execution.executor import AnswerTooLargeError, PlainExecutor
+from app.api.execution.executor import AnswerTooLargeError, PlainExecutor, Selections
 from app.api.execution.fastlists import RowExecutor
 from app.api.execution.limits import Limits, check_variables
 from app.api.execution.overlaps import bounded_overlaps
@@ -112,6 +112,8 @@ class Document:
     fields: dict[str | None, tuple[str, ...]]
     prepared: set[_Key]
     """Which of its operations are kept ready to run; they are evicted with it."""
+    selections: dict[str | None, Selections] = field(default_factory=dict)
+    """Of its operations, unless it has directives, which may depend on variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +305,8 @@ class Operations:
         if isinstance(executor, list):
             raise OperationRefused(*self._input_errors(operation, variables, executor))
         assert isinstance(executor, PlainExecutor)  # noqa: S101  for the type checker: the library says less
+        if "@" not in text:
+            executor.share(document.selections.setdefault(name, Selections()))
         return Operation(
             executor=executor,
             document=document,
@@ -551,11 +555,12 @@ _TOKEN_BYTES: Final = 350
 _DOCUMENT_BYTES: Final = 3_000
 _OPERATION_BYTES: Final = 6_000
 _SELECTION_BYTES: Final = 150
-"""Of an executor, and of what it remembers of the selections that it went through, for a token."""
+"""Of what is remembered of the selections that were gone through, for a token."""
 
 
 def _weigh_document(text: str, document: Document) -> int:
-    return _DOCUMENT_BYTES + _TOKEN_BYTES * document.node.token_count + 2 * len(text)
+    tokens = document.node.token_count
+    return _DOCUMENT_BYTES + (_TOKEN_BYTES + _SELECTION_BYTES) * tokens + 2 * len(text)
 
 
 def _weigh_operation(key: _Key, operation: Operation) -> int:
