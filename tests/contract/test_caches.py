@@ -36,7 +36,7 @@ from app.api.words.relay import global_id, read_global_id
 from app.cache.organizations import Organizations
 from app.cache.services import Forced, TakingMore
 from app.cache.written import WrittenLists
-from app.core import hours, zones
+from app.core import hours, validation, zones
 from app.core.free_days import FreeDay
 from app.core.hours import DayException, Hours, WeeklyRange
 from app.core.ids import CustomerId, OrganizationId, ProviderId, ResourceId, ServiceId
@@ -382,6 +382,9 @@ FILLINGS: Final[dict[str, Filling]] = {
         put=lambda _owner, number: zones.local_days(
             _zone(number), number // 400, number // 400 + 14
         )
+    ),
+    "mail domains": Filling(
+        put=lambda _owner, number: validation._mail_domain(f"practice-{number}.example.com")
     ),
     "networks": Filling(
         put=lambda _owner, number: network_of(f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1")

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import pytest
 from babel.numbers import list_currencies
-from hypothesis import given
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.core.appointment import Contact
@@ -113,6 +114,30 @@ def test_any_contact_is_refused_or_can_be_stored(
     assert answer.email is None or 3 <= len(answer.email) <= 254
     assert answer.phone is None or STORED_PHONE.fullmatch(answer.phone)
     assert answer.locale is None or 2 <= len(answer.locale) <= 35
+
+
+@given(
+    typed=st.emails()
+    | st.from_regex(
+        r"[a-z0-9._+-]{1,70}@[a-z0-9-]{1,20}(\.[a-z0-9-]{1,60}){0,3}\.?(com|test|local|xn--p1ai)",
+        fullmatch=True,
+    )
+)
+@example("postmaster@example.com")
+@example("a@b@example.com")
+@example("a..b@example.com")
+@example("a@-example.com")
+@example("a@xn--mller-kva.example")
+def test_an_address_is_what_the_library_makes_of_it(typed: str) -> None:
+    """Whether or not its domain was seen before."""
+    contact = ContactForm(name="Noor", email=typed, phone=None, locale=None)
+    try:
+        kept = validate_email(typed.strip(), check_deliverability=False).normalized
+    except EmailNotValidError:
+        kept = None
+    for _ in range(2):
+        answer = valid_contact(contact)
+        assert (answer.email if isinstance(answer, Contact) else None) == kept
 
 
 @pytest.mark.parametrize(
