@@ -5,8 +5,6 @@ logged and counted, never raised.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from app.core.changes import AppointmentChanged, PracticeChanged, RulesChanged, TimeChanged
@@ -32,21 +30,26 @@ async def publish(resources: Resources, *changes: Change) -> None:
         if isinstance(change, TimeChanged | RulesChanged | PracticeChanged)
     ]
     if forgotten:
-        with _bugs_logged():
+        with _BugsLogged():
             await resources.accelerator.shared.forget(forgotten)
-    with _bugs_logged():
+    with _BugsLogged():
         await resources.feed.publish(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):
-        with _bugs_logged():
+        with _BugsLogged():
             resources.messaging.wake()
 
 
-@contextmanager
-def _bugs_logged() -> Iterator[None]:
-    try:
-        yield
-    except Exception:  # noqa: BLE001  the transaction is committed: no exception may contradict that
-        _log.exception("publishing a committed change failed")
+class _BugsLogged:
+    """The transaction is committed: no exception may contradict that."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        _log.error("publishing a committed change failed", exc_info=error)
+        return True
 
 
 def change_for_retry(
