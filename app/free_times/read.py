@@ -67,6 +67,11 @@ shorter as it is old.
 KEEP_AFTER_SECONDS: Final = 0.02
 """How much later a computed day is packed and sent: the callers who wait for it go first."""
 
+KEEP_PAUSES: Final = 10
+"""How many times it is put off by as much, while something else is computed: pages that are asked
+for side by side are answered before any of them is kept.
+"""
+
 LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"
 """From a provider's zone to the dates that are wanted there, inclusive."""
 
@@ -512,7 +517,10 @@ class Reading:
     async def _keep(self, fills: Sequence[Fill]) -> None:
         """Keep what was computed for other processes; in this one it counts already."""
         with suppress(asyncio.CancelledError):  # We shut down: then at once.
-            await asyncio.sleep(KEEP_AFTER_SECONDS)
+            for _ in range(KEEP_PAUSES):
+                await asyncio.sleep(KEEP_AFTER_SECONDS)
+                if not self.accelerator.flights.are_under_way:
+                    break
         await self.accelerator.shared.keep(fills)
 
 

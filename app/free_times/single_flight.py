@@ -38,6 +38,10 @@ class Flights:
     def __init__(self) -> None:
         self._flights: dict[Hashable, list[Flight]] = {}
 
+    @property
+    def are_under_way(self) -> bool:
+        return bool(self._flights)
+
     async def run(
         self,
         wanted: Mapping[Name, tuple[Hashable, date, date]],

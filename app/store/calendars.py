@@ -5,7 +5,7 @@ one statement each.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange, merge_intervals
 from app.core.ids import (
@@ -202,6 +202,12 @@ async def time_zones(
     return {row["subject_id"]: row["time_zone"] for row in rows}
 
 
+# Looked up once: a class of enumerated values takes longer than the rest of a row.
+_APPOINTMENT: Final = ClaimKind.APPOINTMENT
+_HOLD: Final = ClaimKind.HOLD
+_BUSY: Final = ClaimKind.BUSY
+
+
 def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
     """Whose time, and for which appointment (None: for a hold or a session, or a busy time)."""
     (
@@ -214,9 +220,9 @@ def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
         expires_at,
         unit,
     ) = row
-    kind = ClaimKind.APPOINTMENT if expires_at is None else ClaimKind.HOLD
+    kind = _APPOINTMENT if expires_at is None else _HOLD
     if unit == EVERY_UNIT:
-        kind = ClaimKind.BUSY
+        kind = _BUSY
     claim = Claim(claimed_from, claimed_until, visit_from, visit_until, kind, expires_at, unit)
     return subject_id, appointment_id, claim
 

@@ -10,7 +10,7 @@ objects behind the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
@@ -138,7 +138,7 @@ class Rows(Sequence[Any]):
 
 class KnownRows(Rows):
     """Rows that are known by their keys, and are made only if they are needed: `make` gives them
-    for some of the keys.
+    for some of the keys, with None in columns that are not among those it is asked for.
 
     The keys are those `of` the source, which never changes. A row follows from its key and from
     `kind`, but for the columns that the shape calls `owned`, which are the owner's. Each is
@@ -153,7 +153,7 @@ class KnownRows(Rows):
         shape: Shape,
         source: object,
         of: Callable[[Any], Iterable[Hashable]],
-        make: Callable[[Sequence[Any]], Sequence[Row]],
+        make: Callable[[Sequence[Any], Container[str]], Sequence[Row]],
         *,
         kind: Hashable,
         owner: Hashable,
@@ -173,14 +173,14 @@ class KnownRows(Rows):
         """One for each row, in their order."""
         return self._of(self.source)
 
-    def make(self, keys: Sequence[Hashable]) -> Sequence[Row]:
-        """The rows of these keys, in their order."""
-        return self._make(keys)
+    def make(self, keys: Sequence[Hashable], columns: Container[str]) -> Sequence[Row]:
+        """The rows of these keys, in their order, for who reads these columns."""
+        return self._make(keys, columns)
 
     @property
     def rows(self) -> Sequence[Row]:  # type: ignore[override]  # read-only here
         if self._made is None:
-            self._made = self._make(list(self.keys))
+            self._made = self._make(list(self.keys), self.shape.columns)
         return self._made
 
 
@@ -319,7 +319,8 @@ def _entries(plan: Plan) -> int:
 def _compile(plan: Plan, is_owned: bool) -> Builder:  # noqa: FBT001  the two are its key
     # Response names are GraphQL names, columns are numbers: a caller's text can't become code.
     code = f"lambda rows: {_comprehension(plan, 'rows', 0)}"
-    return Builder(build=eval(code, {"__builtins__": {}}), is_owned=is_owned, plan=plan)  # noqa: S307  code of our own making, see above
+    build = eval(code, {"__builtins__": {}})  # noqa: S307  code of our own making, see above
+    return Builder(build=build, is_owned=is_owned, plan=plan)
 
 
 def _is_owned(plan: Plan, shape: Shape) -> bool:
@@ -389,7 +390,10 @@ class _Written:
     def _write(self, builder: Builder, rows: KnownRows, texts: _Texts) -> None:
         missing = [key for key in rows.keys if key not in texts]
         # Copied, since orjson's own result holds on to 4 KiB, however short it is.
-        new = [b"%b" % orjson.dumps(row) for row in builder.build(rows.make(missing))]
+        columns = rows.shape.columns
+        read = {columns[source] for _, source, _ in builder.plan if isinstance(source, int)}
+        made = rows.make(missing, read)
+        new = [b"%b" % orjson.dumps(row) for row in builder.build(made)]
         texts.update(zip(missing, new, strict=True))
         texts.bytes += sum(map(len, new)) + _ENTRY_BYTES * len(new)
 

@@ -1,6 +1,6 @@
 """Availability: slots, days, and the reasons why a time can't be booked."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
@@ -122,9 +122,10 @@ def slot_rows(
     starts: Sequence[Minute],
     time_zone: str,
     listed: ListedStarts | None = None,
+    columns: Container[str] = SLOT_ROWS.columns,
 ) -> list[Row]:
-    """The slots at these starts, shown in this zone, their texts ready. What is `listed` of them is
-    None where the provider is booked alone.
+    """The slots at these starts, shown in this zone, their texts ready, for who reads these
+    columns. What is `listed` of them is None where the provider is booked alone.
     """
     provider = calendar.provider
     if listed is None:
@@ -137,7 +138,7 @@ def slot_rows(
             utc_texts(starts),
             utc_texts(ends),
             local_texts(time_zone, starts),
-            local_texts(time_zone, ends),
+            local_texts(time_zone, ends) if "local_end" in columns else repeat(None),
             listed.seats_left(starts),
             strict=False,
         )
@@ -259,7 +260,7 @@ class Availability:
         self,
         shape: Shape,
         of: Callable[[Mapping[date, tuple[Minute, ...]]], Iterable[Hashable]],
-        make: Callable[[Sequence[Any]], list[Row]],
+        make: Callable[[Sequence[Any], Container[str]], list[Row]],
     ) -> KnownRows:
         calendar, listed = self.found.calendar, self.found.listed
         kind: Hashable = (calendar.rules.duration_minutes, self.found.time_zone)
@@ -276,17 +277,22 @@ class Availability:
             written=self.found.written,
         )
 
-    def _slots(self, starts: Sequence[Minute]) -> list[Row]:
-        return slot_rows(self.found.calendar, starts, self.found.time_zone, self.found.listed)
+    def _slots(
+        self, starts: Sequence[Minute], columns: Container[str] = SLOT_ROWS.columns
+    ) -> list[Row]:
+        found = self.found
+        return slot_rows(found.calendar, starts, found.time_zone, found.listed, columns)
 
-    def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
+    def _days(
+        self, days: Sequence[tuple[date, tuple[Minute, ...]]], columns: Container[str]
+    ) -> list[Row]:
         make = self._slots
         return [
             (
                 day.isoformat(),
                 len(starts),
                 LaterRows(starts, make),
-                Leaves(utc_texts(starts)),
+                Leaves(utc_texts(starts) if "start_times" in columns else ()),
             )
             for day, starts in days
         ]

@@ -2,8 +2,9 @@
 then.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import strawberry
@@ -67,8 +68,15 @@ SERVICE_SLOT_ROWS = Shape(
 )
 
 
-def service_slot_rows(starts: Sequence[Minute], listed: ListedStarts, time_zone: str) -> list[Row]:
-    """The slots at these starts, shown in this zone, their texts ready."""
+def service_slot_rows(
+    starts: Sequence[Minute],
+    listed: ListedStarts,
+    time_zone: str,
+    columns: Container[str] = SERVICE_SLOT_ROWS.columns,
+) -> list[Row]:
+    """The slots at these starts, shown in this zone, their texts ready, for who reads these
+    columns.
+    """
     ends, leads = listed.ends(starts), listed.leads
     written: dict[tuple[ProviderId, ...], list[str]] = {}
     ids: list[list[str]] = []
@@ -83,10 +91,10 @@ def service_slot_rows(starts: Sequence[Minute], listed: ListedStarts, time_zone:
             utc_texts(starts),
             utc_texts(ends),
             local_texts(time_zone, starts),
-            local_texts(time_zone, ends),
+            local_texts(time_zone, ends) if "local_end" in columns else repeat(None),
             listed.seats_left(starts),
             ids,
-            strict=True,
+            strict=False,
         )
     )
 
@@ -174,7 +182,7 @@ class ServiceAvailability:
         self,
         shape: Shape,
         of: Callable[[Mapping[date, tuple[Minute, ...]]], Iterable[Hashable]],
-        make: Callable[[Sequence[Any]], list[Row]],
+        make: Callable[[Sequence[Any], Container[str]], list[Row]],
     ) -> KnownRows:
         found = self.found
         # A start has other leads in every answer, so those texts belong to this one. Where there
@@ -191,18 +199,22 @@ class ServiceAvailability:
             written=found.written,
         )
 
-    def _slots(self, starts: Sequence[Minute]) -> list[Row]:
+    def _slots(
+        self, starts: Sequence[Minute], columns: Container[str] = SERVICE_SLOT_ROWS.columns
+    ) -> list[Row]:
         found = self.found
-        return service_slot_rows(starts, found.listed, found.time_zone)
+        return service_slot_rows(starts, found.listed, found.time_zone, columns)
 
-    def _days(self, days: Sequence[tuple[date, tuple[Minute, ...]]]) -> list[Row]:
+    def _days(
+        self, days: Sequence[tuple[date, tuple[Minute, ...]]], columns: Container[str]
+    ) -> list[Row]:
         make = self._slots
         return [
             (
                 day.isoformat(),
                 len(starts),
                 LaterRows(starts, make),
-                Leaves(utc_texts(starts)),
+                Leaves(utc_texts(starts) if "start_times" in columns else ()),
             )
             for day, starts in days
         ]

@@ -359,7 +359,7 @@ def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
     builder, asked = _compile(plan, _is_owned(plan, OWNED)), []
 
     def answer(owner: str, keys: list[int]) -> list[dict[str, object]]:
-        def make(keys: Sequence[int]) -> list[tuple[object, ...]]:
+        def make(keys: Sequence[int], _columns: object) -> list[tuple[object, ...]]:
             asked.append(list(keys))
             return [(owner, key) for key in keys]
 
@@ -376,6 +376,26 @@ def test_a_row_is_written_once_for_all_owners_unless_it_shows_what_is_theirs(
     assert asked == made_for
 
 
+@pytest.mark.parametrize(
+    ("plan", "read"),
+    [
+        ((("number", 1, None),), {"number"}),
+        ((("kind", "Slot", None), ("n", 1, None), ("o", 0, None)), {"owner", "number"}),
+    ],
+)
+def test_only_columns_that_are_selected_are_made(plan: Any, read: set[str]) -> None:  # noqa: ANN401  nested
+    asked: list[object] = []
+
+    def make(keys: Sequence[int], columns: object) -> list[tuple[object, ...]]:
+        asked.append(columns)
+        return [("Ann", key) for key in keys]
+
+    builder = _compile(plan, _is_owned(plan, OWNED))
+    rows = KnownRows(OWNED, [1], tuple, make, kind=1, owner="Ann", written=WrittenLists(0))
+    written(builder, rows)
+    assert asked == [read]
+
+
 def test_a_list_is_kept_as_it_was_written_with_its_source_for_each_selection_and_owner() -> None:
     number, both = (("number", 1, None),), (("owner", 0, None), ("number", 1, None))
     read: list[WrittenLists] = []
@@ -385,7 +405,7 @@ def test_a_list_is_kept_as_it_was_written_with_its_source_for_each_selection_and
             read.append(kept)
             return of
 
-        def make(keys: Sequence[int]) -> list[tuple[object, ...]]:
+        def make(keys: Sequence[int], _columns: object) -> list[tuple[object, ...]]:
             return [(owner, key) for key in keys]
 
         builder = _compile(plan, _is_owned(plan, OWNED))
