@@ -177,9 +177,9 @@ async def _against_engine() -> list[Row]:
                     warm_ms.append(warm)
                     engine_ms.append(median(took for took, _ in engine_took[1:]))
                 slots = engine_took[0][1]
-            answered = await once(port, _week(PROVIDERS, worlds.MONDAY, ids=pages[0]))
+            answered = await once(port, _week(PROVIDERS, last - timedelta(days=6), ids=pages[0]))
         here = _count(answered)
-        there = engine.of_engine(cases[:PAGE], worlds.MONDAY, worlds.MONDAY + timedelta(days=6))
+        there = engine.of_engine(cases[:PAGE], last - timedelta(days=6), last)
         if here != there:
             raise SystemExit(f"{here} slots against {there}: not the same work")
     alone = median(engine_ms)
