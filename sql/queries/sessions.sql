@@ -77,9 +77,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: insert_seats :exec
 -- The lowest free seats of a session, up to number $6, for an appointment or a hold. Fewer rows
--- than ids mean that too few are free, or that the session's claims ($9 of them, if it is not new)
--- do not last as long. Joined with a provider of the organization, so that the statement runs where
--- the organization's rows are.
+-- than ids mean that too few are free, or that the session's claims ($9 of them) do not last as long.
+-- $9 is 0 where the session is new: its claims are written with it, before or after the seats. Joined
+-- with a provider of the organization, so that the statement runs where the organization's rows are.
 -- params: organization_id uuid, session_id uuid, provider_id uuid, appointment_id uuid, hold_id uuid, seats_now integer, expires_at timestamptz, ids uuid[], claims integer
 INSERT INTO seat (organization_id, id, session_id, number, appointment_id, hold_id, expires_at, active)
 SELECT provider.organization_id, ($8::uuid[])[free.place], $2, free.number, $4, $5, $7, true
@@ -101,12 +101,12 @@ CROSS JOIN LATERAL (
     LIMIT cardinality($8::uuid[])
 ) AS free
 WHERE provider.organization_id = $1 AND provider.id = $3
-    AND $9::integer = (
+    AND $9::integer IN (0, (
         SELECT count(*)
         FROM claim
         WHERE claim.organization_id = $1 AND claim.session_id = $2 AND claim.active
             AND (claim.expires_at IS NULL OR claim.expires_at >= $7)
-    )
+    ))
 ON CONFLICT (organization_id, session_id, number) WHERE active DO NOTHING;
 
 -- name: keep_session_time :exec

@@ -25,7 +25,7 @@ from app.core.viewer import Viewer
 from app.store import pool as store_pool
 from app.store.idempotency import RequestKey
 from app.store.locks import lock_key
-from app.store.pool import DatabaseUnavailableError, Kept, Writes, transaction
+from app.store.pool import DatabaseUnavailableError, Kept, Pool, Writes, transaction
 from app.store.sql import query
 from app.telemetry.metrics import BOOKING_WAYS
 from app.usecases.booking import (
@@ -95,9 +95,9 @@ def go_as_configured(_way: pytest.MonkeyPatch, _api: Api) -> None:
     """The short way where it can."""
 
 
-def as_distributed(way: pytest.MonkeyPatch, api: Api) -> None:
+def as_distributed(way: pytest.MonkeyPatch, _api: Api) -> None:
     """Writes go to the function that runs them one by one, which one PostgreSQL has as well."""
-    way.setattr(api.resources.pool, "is_distributed", True)
+    way.setattr(Pool, "is_distributed", True)
 
 
 BOOKED, MOVED, CANCELLED = (
