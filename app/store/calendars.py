@@ -5,6 +5,7 @@ one statement each.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange, merge_intervals
@@ -207,6 +208,9 @@ _APPOINTMENT: Final = ClaimKind.APPOINTMENT
 _HOLD: Final = ClaimKind.HOLD
 _BUSY: Final = ClaimKind.BUSY
 
+_MAKE_CLAIM: Final[Callable[[tuple[Any, ...]], Claim]] = partial(tuple.__new__, Claim)
+"""As `Claim._make`, without a Python call: it takes half as long."""
+
 
 def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
     """Whose time, and for which appointment (None: for a hold or a session, or a busy time)."""
@@ -227,6 +231,26 @@ def _claim(row: Iterable[Any]) -> tuple[SubjectId, AppointmentId | None, Claim]:
     return subject_id, appointment_id, claim
 
 
+def _claims(row: Record) -> list[Claim]:
+    """The claims of one subject, from parallel columns."""
+    expiries, units = row["expiries"], row["units"]
+    kinds = [
+        _BUSY if unit == EVERY_UNIT else _APPOINTMENT if expires_at is None else _HOLD
+        for expires_at, unit in zip(expiries, units, strict=True)
+    ]
+    columns = zip(
+        row["claimed_froms"],
+        row["claimed_untils"],
+        row["visit_froms"],
+        row["visit_untils"],
+        kinds,
+        expiries,
+        units,
+        strict=True,
+    )
+    return list(map(_MAKE_CLAIM, columns))
+
+
 async def load_claims(
     on: Executor,
     organization_id: OrganizationId,
@@ -241,8 +265,12 @@ async def load_claims(
 
     Expired holds are among them.
     """
-    rows = await _CLAIMS.many(on, organization_id, subject_ids, first, until, LONGEST_CLAIM_MINUTES)
-    return _by_each(subject_ids, rows, without)
+    found: dict[Subject, list[Claim]] = {subject_id: [] for subject_id in subject_ids}
+    for row in await _CLAIMS.many(
+        on, organization_id, subject_ids, first, until, LONGEST_CLAIM_MINUTES, without
+    ):
+        found[row["subject_id"]] = _claims(row)
+    return found
 
 
 async def lock_and_load_claims(

@@ -21,7 +21,7 @@ from app.core.ids import (
     ResourceId,
     SubjectId,
 )
-from app.core.slots import Claim, ClaimKind
+from app.core.slots import LONGEST_CLAIM_MINUTES, Claim, ClaimKind
 from app.core.zones import minute_of
 from app.store.calendars import (
     Owner,
@@ -38,6 +38,7 @@ from app.store.locks import (
     lock_rules,
 )
 from app.store.pool import Transaction, transaction
+from app.store.sql import query
 from app.usecases.booking.hold_slot import sweep_expired_holds
 from tests.builders import NOW, Api, a_provider, an_appointment, book, key_in, listed
 from tests.lives import broken_laws, cancel, move
@@ -140,6 +141,14 @@ async def test_a_visit_takes_all_of_its_time_or_none(api: Api) -> None:
     everybody: list[SubjectId] = [ada, bea]
     seen = await load_claims(api.resources.pool, organization, everybody, TEN, TEN + 600)
     assert {each: len(claims) for each, claims in seen.items()} == {ada: 2, bea: 1}
+    left = await load_claims(
+        api.resources.pool, organization, everybody, TEN, TEN + 600, without=first
+    )
+    assert left == {ada: [a_claim(later)], bea: []}
+    # However many claims there are, a subject's are one row: pages of listings read thousands.
+    wanted = (organization, everybody, TEN, TEN + 600, LONGEST_CLAIM_MINUTES, None)
+    rows = await query("claims_of_subjects").many(api.resources.pool, *wanted)
+    assert {row["subject_id"]: len(row["units"]) for row in rows} == {ada: 2, bea: 1}
 
 
 async def test_every_unit_of_a_resource_is_taken_once_at_a_time(api: Api) -> None:
