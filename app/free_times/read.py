@@ -67,7 +67,7 @@ shorter as it is old.
 KEEP_AFTER_SECONDS: Final = 0.02
 """How much later a computed day is packed and sent: the callers who wait for it go first."""
 
-KEEP_PAUSES: Final = 50
+KEEP_PAUSES: Final = 10
 """How many times it is put off by as much, while something else is computed: pages that are asked
 for side by side are answered before any of them is kept.
 """
