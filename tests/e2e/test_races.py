@@ -660,8 +660,9 @@ class Desk:
     chance: random.Random
     seen: Counter[str]
 
-    def any_minute(self) -> str:
-        return (self.day + timedelta(minutes=self.chance.randrange(8 * 60, 11 * 60))).isoformat()
+    def any_minute(self, *, until_hour: int = 11) -> str:
+        minute = self.chance.randrange(8 * 60, until_hour * 60)
+        return (self.day + timedelta(minutes=minute)).isoformat()
 
     async def book(self, api: Api, service: Json) -> Json | None:
         """At once, or by a hold; None where others were faster."""
@@ -698,7 +699,9 @@ class Desk:
         values = {"ignore": EVERY_RULE}
         if service is self.services[0] and self.chance.random() < 0.5:
             values["providerIds"] = [self.chance.choice(self.team)["id"]]
-        moved = await move(api, booked_, self.any_minute(), caller=api.admin, **values)
+        # The morning fills up, and some moves have to succeed.
+        to = self.any_minute(until_hour=16)
+        moved = await move(api, booked_, to, caller=api.admin, **values)
         self.seen[f"move: {moved['__typename']}"] += 1
         if self.chance.random() < 0.6:
             made(await cancel(api, booked_, caller=api.admin), "Appointment")
