@@ -1,8 +1,8 @@
 """The memory of a process in huge pages, where the kernel has them: Linux 6.1 or later.
 
-A request runs through a thousand functions, whose code and data lie all over the heap. With pages
-of 4 KiB the processor looks up most of their addresses anew each time, in a virtual machine in two
-tables; with pages of 2 MiB a booking takes a fifth less of its time.
+A request runs through hundreds of functions, and their code and data lie all over the heap. The
+processor remembers where few pages are, and a virtual machine translates each address twice. With
+pages of 2 MiB instead of 4 KiB, a booking takes about a tenth less of the processor.
 """
 
 from __future__ import annotations

@@ -97,9 +97,9 @@ WHERE pronamespace = current_schema()::regnamespace
 ORDER BY signature
 """
 ALONE: Final = ("book_as_seen", "lock_change_as_seen", "write_at_once")
-"""Functions that are called outside of transactions, or by such a call. Citus sends a call within a
-transaction only if it is told to force it, and what is forced may not read what is on every node,
-nor insert what it reads.
+"""Functions that are called outside of transactions, or by such a call, so Citus sends the call to
+the organization's node by itself. Within a transaction it would have to be forced to
+(`force_delegation`); then the function could not read reference tables or insert what it reads.
 """
 
 _SETTINGS: Final = (
