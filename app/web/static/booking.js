@@ -234,11 +234,11 @@ async function showTimes(providerId, serviceId, seats) {
     h("option", { value: one?.id ?? "", selected: one?.id === provider?.id }, one?.name ?? t("anyone"))));
   $("seats-line").hidden = !hasSeats(service);
   party.show(what.seats, service?.seats ?? 1);
-  showParty(next && times.dateOf(next.localStart));
+  showParty(next && times.dateOf(next.localStart), { nextFree: true });
 }
 
 /** The times and the price for the party, from this date on. */
-function showParty(date) {
+function showParty(date, { nextFree = false } = {}) {
   const { service, provider, providers, seats } = chosen;
   const leads = provider ? [provider] : providers;
   const rule = policy(service, leads);
@@ -250,6 +250,7 @@ function showParty(date) {
     lastDate: leads.map(horizon).sort().at(-1),
     date: date ?? times.today(leads[0].timeZone),
     seats: hasSeats(service),
+    nextFree,
   });
 }
 

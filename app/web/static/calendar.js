@@ -17,6 +17,7 @@ export class Calendar {
   #month;
   #zone;
   #day = null;
+  #opening = false; // until the month is there: whether the day gives way if nothing is free on it
   #days = new Map(); // date → its free slots; a date that is missing is not known yet
   #next = null; // the first free time from this month on, when the month has none
   #pushed = new Set(); // dates that the subscription keeps
@@ -76,13 +77,17 @@ export class Calendar {
     return this.#day;
   }
 
-  /** Shows these free times, opening at `date`; with `seats`, also how many seats are left at each. */
-  show({ source, lastDate = null, date, seats = false }) {
+  /**
+   * Shows these free times, opening at `date`; with `seats`, also how many seats are left at each.
+   * With `nextFree`, it opens at the next day with free times if the last one on `date` was taken, or passed, meanwhile.
+   */
+  show({ source, lastDate = null, date, seats = false, nextFree = false }) {
     this.#what = { source, lastDate, seats };
     this.list.classList.toggle("seats", seats);
     this.#conflict = null;
     this.#root.inert = false;
     this.#open(times.monthOf(date), date);
+    this.#opening = nextFree;
   }
 
   /** Whether it shows this already; if so, it makes sure that it is up to date. */
@@ -130,6 +135,7 @@ export class Calendar {
     this.#run += 1;
     this.#month = month;
     this.#day = date;
+    this.#opening = false;
     this.#days.clear();
     this.#pushed.clear();
     this.#next = this.#problem = null;
@@ -181,6 +187,7 @@ export class Calendar {
       for (const { date, slots } of answer.days) {
         if (!this.#pushed.has(date)) this.#days.set(date, slots.filter(({ startsAt }) => startsAt !== without));
       }
+      if (this.#opening && this.#settle()) return;
       this.#schedule(POLL_MS);
     } catch (problem) {
       if (problem.name === "AbortError" || run !== this.#run) return;
@@ -188,6 +195,20 @@ export class Calendar {
       this.#schedule((problem.retryAfterSeconds ?? 0) * 1000 || RETRY_MS);
     }
     this.#changed();
+  }
+
+  /** The month is there: leaves the opening day if nothing is free on it. Answers whether that opened another month. */
+  #settle() {
+    this.#opening = false;
+    if (this.#days.get(this.#day)?.length) return false;
+    if ([...this.#days.values()].some(({ length }) => length)) {
+      this.#day = null; // then the first day with free times is selected
+      return false;
+    }
+    if (!this.#next) return false;
+    const date = times.dateOf(this.#next.localStart);
+    this.#open(times.monthOf(date), date);
+    return true;
   }
 
   /** Polls later, unless the subscription has taken over by then. */
@@ -283,6 +304,7 @@ export class Calendar {
   #select(date, { announced = false } = {}) {
     const before = this.#day;
     this.#day = date;
+    this.#opening = false;
     if (announced) this.#conflict = null;
     for (const one of [before, date]) if (this.#buttons.has(one)) this.#renderDate(one);
     this.#renderDay();

@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +51,9 @@ BOOK = """mutation ($input: BookAppointmentInput!) {
     ... on BookingConfirmation { manageToken appointment { id } }
     ... on UserError { message }
   }
+}"""
+TIME_OFF = """mutation ($input: AddTimeOffInput!) {
+  addTimeOff(input: $input) { ... on TimeOff { id } ... on UserError { message } }
 }"""
 RELEASE = "mutation ($input: ReleaseHoldInput!) { releaseHold(input: $input) { __typename } }"
 LIVE = "Updates as times are taken"
@@ -124,7 +128,7 @@ async def _tomorrow(page: Page) -> None:
     """Whole days only: today is ending while the test runs."""
     day = page.locator("td button.free").nth(1)
     if await day.count() == 0:
-        await page.get_by_role("button", name="Next month").click()
+        await page.locator(".turn button").last.click()  # whatever the language
         day = page.locator("td button.free").first
     await day.click()
 
@@ -617,6 +621,32 @@ async def test_an_overloaded_server_is_asked_again_when_it_said(
     ).to_be_visible()
     await expect(page.locator(".times button").first).to_be_visible()
     assert 1.9 < asked[1] - asked[0] < 4
+
+
+async def test_a_first_day_that_fills_up_meanwhile_gives_way_to_the_next_free_one(
+    windows: Windows, shop: Shop
+) -> None:
+    """Today and tomorrow are closed after the page learned its first day, before it has the month.
+
+    On the last two days of a month, that is in the month after.
+    """
+    provider = await _provider(shop)
+    page = await windows.open(timezone_id="UTC", locale="en-GB")
+    today = datetime.now(UTC).date()
+    away = {"from": f"{today}T00:00", "until": f"{today + timedelta(days=2)}T00:00"}
+    closed = asyncio.Event()
+
+    async def close_before_the_month(route: Route) -> None:
+        if "query Month" in (route.request.post_data or "") and not closed.is_set():
+            closed.set()
+            answer = await shop.ask(TIME_OFF, input={"providerId": provider} | away)
+            assert "id" in answer["addTimeOff"], answer
+        await route.continue_()
+
+    await page.route("**/graphql", close_before_the_month)
+    await page.goto(f"{shop.address}/?provider={provider}")
+    await expect(page.locator(".times button").first).to_be_visible()
+    assert closed.is_set()
 
 
 async def test_who_is_away_has_an_empty_month_that_says_so(windows: Windows, shop: Shop) -> None:
