@@ -2,13 +2,14 @@
 
 A batch leaves after everything in it was asked for, never before. While one is on its way the next
 one gathers: a rush makes larger batches, not more connections. Where a batch costs much and what it
-is asked for comes in spurts, it may wait a moment for the rest of one.
+is asked for comes in spurts, it may wait a moment for the rest of one. Where sending is computing
+and waiting in turns, several batches may be on their way, each of a bounded size.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -18,11 +19,11 @@ Answer = TypeVar("Answer")
 
 
 class Batches(Generic[Request, Answer]):
-    """Requests that `send` answers in order, as many at once as have gathered. Each batch gathers
-    for `gather_seconds` at least.
+    """Requests that `send` answers in order, as many at once as have gathered, `most` at most. Each
+    batch gathers for `gather_seconds` at least; up to `at_once` of them are on their way.
     """
 
-    __slots__ = ("_close", "_gather_seconds", "_gathered", "_send", "_sending")
+    __slots__ = ("_at_once", "_close", "_gather_seconds", "_gathered", "_most", "_send", "_senders")
 
     def __init__(
         self,
@@ -30,40 +31,51 @@ class Batches(Generic[Request, Answer]):
         close: Callable[[], Awaitable[None]] | None = None,
         *,
         gather_seconds: float = 0.0,
+        at_once: int = 1,
+        most: int | None = None,
     ) -> None:
         self._send = send
         self._close = close
         self._gather_seconds = gather_seconds
+        self._at_once = at_once
+        self._most = most
         self._gathered: list[tuple[Request, asyncio.Future[Answer]]] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._senders: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: Request) -> Answer:
         """Raises what `send` raises."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._gathered.append((request, answer))
-        if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._run())
+        if len(self._senders) < self._at_once:
+            self._senders.add(asyncio.create_task(self._run()))
         return await answer
 
     async def close(self) -> None:
         """When what is on its way has been answered; nothing may be asked any more."""
-        if self._sending is not None:
-            await self._sending
+        while self._senders:
+            await asyncio.gather(*self._senders)
         if self._close is not None:
             await self._close()
 
     async def _run(self) -> None:
-        while self._gathered:
-            if self._gather_seconds:
-                await asyncio.sleep(self._gather_seconds)
-            batch, self._gathered = self._gathered, []
-            try:
-                answers = await self._send([request for request, _ in batch])
-            except Exception as error:  # noqa: BLE001  every caller gets it
-                for _, waiting in batch:
-                    if not waiting.done():
-                        waiting.set_exception(error)
-            else:
-                for (_, waiting), answer in zip(batch, answers, strict=True):
-                    if not waiting.done():
-                        waiting.set_result(answer)
+        try:
+            while self._gathered:
+                await self._send_batch()
+        finally:  # at once: whoever asks next must find that nobody sends
+            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _send_batch(self) -> None:
+        if self._gather_seconds:
+            await asyncio.sleep(self._gather_seconds)
+        batch = self._gathered[: self._most]
+        del self._gathered[: self._most]
+        try:
+            answers = await self._send([request for request, _ in batch])
+        except Exception as error:  # noqa: BLE001  every caller gets it
+            for _, waiting in batch:
+                if not waiting.done():
+                    waiting.set_exception(error)
+        else:
+            for (_, waiting), answer in zip(batch, answers, strict=True):
+                if not waiting.done():
+                    waiting.set_result(answer)

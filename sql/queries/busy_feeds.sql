@@ -19,9 +19,7 @@ LIMIT $3::integer;
 -- Lease these feeds; those that another worker has leased, or is leasing, are left to it. The end
 -- of the lease is its proof.
 -- params: organization_id uuid, ids uuid[], now timestamptz, real_now timestamptz, leased_until timestamptz
-UPDATE busy_source
-SET leased_until = $5
-FROM (
+WITH free AS MATERIALIZED (
     SELECT mine.id
     FROM busy_source AS mine
     WHERE mine.organization_id = $1
@@ -30,8 +28,11 @@ FROM (
         AND mine.next_read_at <= $3
         AND (mine.leased_until IS NULL OR mine.leased_until <= $4)
     FOR UPDATE SKIP LOCKED
-) AS free
-WHERE busy_source.organization_id = $1 AND busy_source.id = free.id
+)
+UPDATE busy_source
+SET leased_until = $5
+FROM free
+WHERE busy_source.organization_id = $1 AND busy_source.id = ANY($2) AND busy_source.id = free.id
 RETURNING busy_source.id, busy_source.subject_id, busy_source.name, busy_source.url,
     busy_source.last_read_at, busy_source.failing_since, busy_source.problem, busy_source.etag,
     busy_source.last_modified, busy_source.expanded_until;

@@ -186,16 +186,21 @@ LIMIT $2::integer;
 -- name: claim_messages :many
 -- Claim these messages until the lease ends; those that another worker claimed, or is claiming, are
 -- left to it. The number of attempts is the proof of the claim: closing the row takes it.
+-- This and the next two find rows by their ids alone, and lock them once, whatever PostgreSQL plans.
+-- A row waits as long as it has a lease. To ask for its status would allow the index of what waits,
+-- which is full of dead entries in a rush; and a subquery that locks may be run for every row.
 -- params: organization_id uuid, ids uuid[], real_now timestamptz, lease_until timestamptz
-UPDATE reminder_log
-SET lease_until = $4, attempts = reminder_log.attempts + 1
-FROM (
+WITH free AS MATERIALIZED (
     SELECT mine.id
     FROM reminder_log AS mine
-    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.status = 'PENDING' AND mine.lease_until <= $3
-    FOR UPDATE SKIP LOCKED
-) AS free
-WHERE reminder_log.organization_id = $1 AND reminder_log.id = free.id
+    JOIN unnest($2::uuid[]) AS wanted (id) ON wanted.id = mine.id
+    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.lease_until <= $3
+    FOR UPDATE OF mine SKIP LOCKED
+)
+UPDATE reminder_log
+SET lease_until = $4, attempts = reminder_log.attempts + 1
+FROM free
+WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = free.id
 RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_version,
     reminder_log.kind, {{message_recipient}}, reminder_log.channel, reminder_log.is_resend,
     reminder_log.attempts, reminder_log.detail, reminder_log.wire_text, reminder_log.wire_since,
@@ -208,15 +213,13 @@ RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_versio
 -- decision: changes that were committed before this statement began are seen. The lease is that of
 -- the attempt from now on.
 -- params: organization_id uuid, ids uuid[], attempts integer[], appointment_versions integer[], begun_at timestamptz, lease_until timestamptz, wire_texts text[], session_ids uuid[], session_versions integer[]
-UPDATE reminder_log
-SET wire_since = $5, lease_until = $6, wire_text = ours.wire_text
-FROM (
+WITH ours AS MATERIALIZED (
     SELECT mine.id, begun.wire_text
     FROM reminder_log AS mine
     JOIN unnest($2::uuid[], $3::integer[], $4::integer[], $7::text[], $8::uuid[], $9::integer[])
         AS begun (id, attempts, appointment_version, wire_text, session_id, session_version)
         ON begun.id = mine.id
-    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = begun.attempts AND mine.status = 'PENDING'
+    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = begun.attempts AND mine.lease_until IS NOT NULL
         AND (
             begun.appointment_version IS NULL
             OR EXISTS (
@@ -237,7 +240,10 @@ FROM (
         )
     -- Of several rows at once: to wait for one that an erasure has locked could be a deadlock.
     FOR UPDATE OF mine SKIP LOCKED
-) AS ours
+)
+UPDATE reminder_log
+SET wire_since = $5, lease_until = $6, wire_text = ours.wire_text
+FROM ours
 WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
 RETURNING reminder_log.id;
 
@@ -246,19 +252,20 @@ RETURNING reminder_log.id;
 -- ended by this: not those whose claim is no longer ours, nor those that somebody else is changing,
 -- which `close_message` waits for one by one. It is a transaction of its own, and one round trip.
 -- params: organization_id uuid, ids uuid[], attempts integer[], statuses text[], sent_at timestamptz[], details text[], provider_message_ids text[], event_ids uuid[], event_types text[], event_subject_ids uuid[], occurred_at timestamptz, actor text, actor_subject text
-WITH closed AS (
+WITH ours AS MATERIALIZED (
+    SELECT mine.id, ended.status, ended.sent_at, ended.detail, ended.provider_message_id
+    FROM reminder_log AS mine
+    JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
+        AS ended (id, attempts, status, sent_at, detail, provider_message_id)
+        ON ended.id = mine.id
+    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = ended.attempts AND mine.lease_until IS NOT NULL
+    FOR UPDATE OF mine SKIP LOCKED
+),
+closed AS (
     UPDATE reminder_log
     SET status = ours.status, sent_at = ours.sent_at, detail = ours.detail, provider_message_id = ours.provider_message_id,
         lease_until = NULL, wire_text = NULL, wire_since = NULL
-    FROM (
-        SELECT mine.id, ended.status, ended.sent_at, ended.detail, ended.provider_message_id
-        FROM reminder_log AS mine
-        JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
-            AS ended (id, attempts, status, sent_at, detail, provider_message_id)
-            ON ended.id = mine.id
-        WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = ended.attempts AND mine.status = 'PENDING'
-        FOR UPDATE OF mine SKIP LOCKED
-    ) AS ours
+    FROM ours
     WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
     RETURNING reminder_log.id
 ),
@@ -283,7 +290,7 @@ FROM closed;
 UPDATE reminder_log
 SET status = $4, sent_at = $5, detail = $6, provider_message_id = $7, lease_until = NULL,
     wire_text = NULL, wire_since = NULL
-WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
+WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND lease_until IS NOT NULL;
 
 -- name: postpone_message :exec
 -- Put a claimed message off until then. Unless it may have arrived, the record of its attempt is
@@ -292,7 +299,7 @@ WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
 UPDATE reminder_log
 SET lease_until = $4, detail = $5, wire_text = CASE WHEN $6 THEN wire_text END,
     wire_since = CASE WHEN $6 THEN wire_since END
-WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND status = 'PENDING';
+WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND lease_until IS NOT NULL;
 
 -- name: known_message_ids :many
 -- The gateway's names of the text messages of an appointment that are accounted for.

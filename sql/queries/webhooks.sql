@@ -361,7 +361,8 @@ CROSS JOIN unnest($4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[], 
 WHERE webhook_delivery.organization_id = $1
     AND webhook_delivery.id = ANY($4)
     AND webhook_delivery.id = tried.id
-    AND webhook_delivery.status = 'PENDING';
+    -- It is pending. To ask for its status would allow the index of a whole backlog.
+    AND webhook_delivery.next_attempt_at IS NOT NULL;
 
 -- name: release_next :exec
 -- After these tries of a webhook, the next delivery of each subject is due: now, where the one

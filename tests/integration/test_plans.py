@@ -43,3 +43,26 @@ async def test_the_plan_for_any_number_of_subjects_reads_those_alone(
     scans = [line for line in lines if f" on {table}" in line]
     assert any(f"{table}_pkey on {table} " in line for line in scans), "\n".join(lines)
     assert not any("Seq Scan" in line for line in scans), "\n".join(lines)
+
+
+@pytest.mark.parametrize("name", ["claim_messages", "begin_attempts", "close_messages"])
+async def test_a_batch_of_messages_is_found_by_its_ids_and_locked_once(api: Api, name: str) -> None:
+    """Also in a log that nobody has analyzed. The index of what waits, which is full of dead entries
+    in a rush, is as cheap by the plan; so is locking the batch again for each of its rows.
+    """
+    statement = query(name)
+    nothing = ", ".join("NULL" for _ in statement.params)
+    async with transaction(api.resources.pool) as tx:
+        await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan", ())
+        await tx.execute(f"PREPARE any_batch AS {statement.sql}", ())
+        plan = await tx.fetch(f"EXPLAIN EXECUTE any_batch ({nothing})", ())
+        await tx.execute("DEALLOCATE any_batch", ())
+        tx.roll_back()
+    lines = [str(row[0]).strip() for row in plan]
+    scans = [at for at, line in enumerate(lines) if " Scan" in line and " on reminder_log" in line]
+    assert scans, lines
+    for at in scans:
+        assert "reminder_log_pkey" in lines[at], "\n".join(lines)
+        assert lines[at + 1] == "Index Cond: ((organization_id = $1) AND (id = ANY ($2)))"
+    [locks] = [at for at, line in enumerate(lines) if "LockRows" in line]
+    assert lines[locks - 1] in {"CTE free", "CTE ours"}, "\n".join(lines)

@@ -41,3 +41,29 @@ async def test_who_is_answered_may_ask_again_at_once() -> None:
     asked: Batches[int, int] = Batches(send)
     async with asyncio.timeout(10):
         assert [await asked.ask(number) for number in range(10)] == [*range(10)]
+
+
+async def test_two_small_batches_are_on_their_way_and_the_rest_waits() -> None:
+    """Closing waits for the rest, too, and an error is that of its batch alone."""
+    batches: list[list[int]] = []
+    answered = asyncio.Event()
+
+    async def send(batch: list[int]) -> list[int]:
+        batches.append(batch)
+        await answered.wait()
+        if 3 in batch:
+            raise LookupError(batch)
+        return [2 * number for number in batch]
+
+    asked: Batches[int, int] = Batches(send, at_once=2, most=2)
+    asking = [asyncio.create_task(asked.ask(number)) for number in range(7)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert batches == [[0, 1], [2, 3]]
+    closing = asyncio.create_task(asked.close())
+    answered.set()
+    await closing
+    assert batches == [[0, 1], [2, 3], [4, 5], [6]]
+    ended = await asyncio.gather(*asking, return_exceptions=True)
+    assert [each for each in ended if isinstance(each, int)] == [0, 2, 8, 10, 12]
+    assert [type(each) for each in ended[2:4]] == [LookupError, LookupError]

@@ -7,8 +7,8 @@ A worker that dies in between leaves the record of the attempt, so the next work
 message may have arrived.
 
 Messages that are at the same step at the same time take it together, in the same statements (see
-`Desk`). They wait some milliseconds for one another: a batch costs nearly as much with one message
-as with thirty.
+`Desk`): a batch costs nearly as much with one message as with ten. Outcomes wait some milliseconds
+for one another.
 """
 
 from __future__ import annotations
@@ -70,8 +70,11 @@ ATTEMPT_LEASE: Final = timedelta(minutes=2)
 sender takes.
 """
 
-BEGIN_TOGETHER_SECONDS: Final = 0.004
-"""How long a message whose connection is open waits for others that are about to begin."""
+BEGINNING_AT_ONCE: Final = 2
+BEGIN_TOGETHER: Final = 10
+"""Messages begin in batches of so many at most, two of which are on their way: one is decided upon
+and rendered while PostgreSQL records the other.
+"""
 
 END_TOGETHER_SECONDS: Final = 0.025
 """How long an outcome waits for others. A worker that dies meanwhile leaves attempts whose outcome
@@ -347,7 +350,7 @@ class Desk:
         self._resources = resources
         self.domain = resources.messaging.domain
         self._starts: Batches[_Start, Beginning | Exception] = Batches(
-            self._begin, gather_seconds=BEGIN_TOGETHER_SECONDS
+            self._begin, at_once=BEGINNING_AT_ONCE, most=BEGIN_TOGETHER
         )
         self._ends: Batches[MessageEnd, Exception | None] = Batches(
             self._end, gather_seconds=END_TOGETHER_SECONDS

@@ -49,16 +49,16 @@ DUE_BATCH: Final = 100
 meanwhile, so that in a rush the first messages don't wait until the last ones are in the log.
 """
 
-SEND_BATCH: Final = 64
+SEND_BATCH: Final = 128
 """Messages claimed at once: few enough to send within a lease, even over a slow mail server.
 """
 
-SENDING_AT_ONCE: Final = 96
+SENDING_AT_ONCE: Final = 128
 """Messages on their way at once: those that may have a connection to the mail server, 64 at most,
 and those whose outcome is being recorded.
 """
 
-CLAIM_BELOW: Final = 64
+CLAIM_BELOW: Final = 128
 """The next batch is claimed when so few messages of the earlier ones are left: no connection waits
 while what is due meanwhile is logged and the batch is claimed.
 """
