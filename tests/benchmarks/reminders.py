@@ -37,7 +37,7 @@ from tests.benchmarks.clients import Load
 from tests.benchmarks.mail_server import taking
 from tests.benchmarks.versions import Comparison, Version, database_seconds
 
-MESSAGES: Final = 1_000
+MESSAGES: Final = 4_000
 DUE_AT_ONCE: Final = 100_000
 FUTURES: Final = (10_000, 100_000, 1_000_000)
 ROUNDS: Final = 100
