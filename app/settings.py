@@ -504,7 +504,7 @@ class Settings:
     """
     mail_server: MailServer | None = None
     """Where e-mail goes out; None: messages by e-mail are skipped."""
-    smtp_connections: Annotated[int, Whole(1, 64)] = 20
+    smtp_connections: Annotated[int, Whole(1, 64)] = 32
     """How many connections to the mail server a worker keeps at most."""
     text_gateway: TextGateway | None = None
     """Where text messages go out; None: they are skipped."""

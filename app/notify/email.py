@@ -83,7 +83,7 @@ class SmtpSettings:
     password: str | None = field(default=None, repr=False)
     from_address: str
     timeout_seconds: float = 30.0
-    max_connections: int = 20
+    max_connections: int = 32
     tls_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:

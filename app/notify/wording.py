@@ -74,10 +74,11 @@ _SPEECH_BYTES = 350
 _SAID_BYTES = 450
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Speech:
     """The language of the phrases, one of `LANGUAGES`, and the regional formats for dates and
-    numbers in it.
+    numbers in it. Each is remembered and compared by identity: to hash the formats takes longer
+    than what is remembered for them.
     """
 
     language: str

@@ -71,9 +71,10 @@ sender takes.
 """
 
 BEGINNING_AT_ONCE: Final = 2
-BEGIN_TOGETHER: Final = 10
+BEGIN_TOGETHER: Final = 16
 """Messages begin in batches of so many at most, two of which are on their way: one is decided upon
-and rendered while PostgreSQL records the other.
+and rendered while PostgreSQL records the other. Together they are as many as have a connection to
+the mail server by default.
 """
 
 END_TOGETHER_SECONDS: Final = 0.025
