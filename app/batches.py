@@ -53,7 +53,7 @@ class Batches(Generic[Request, Answer]):
     async def close(self) -> None:
         """When what is on its way has been answered; nothing may be asked any more."""
         while self._senders:
-            await asyncio.gather(*self._senders)
+            await asyncio.wait(self._senders)  # if we are cancelled, they go on
         if self._close is not None:
             await self._close()
 

@@ -44,7 +44,9 @@ async def test_who_is_answered_may_ask_again_at_once() -> None:
 
 
 async def test_two_small_batches_are_on_their_way_and_the_rest_waits() -> None:
-    """Closing waits for the rest, too, and an error is that of its batch alone."""
+    """Closing waits for the rest, too, and an error is that of its batch alone. Where closing is
+    cancelled, what is on its way is answered nevertheless.
+    """
     batches: list[list[int]] = []
     answered = asyncio.Event()
 
@@ -60,7 +62,10 @@ async def test_two_small_batches_are_on_their_way_and_the_rest_waits() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert batches == [[0, 1], [2, 3]]
-    closing = asyncio.create_task(asked.close())
+    given_up, closing = (asyncio.create_task(asked.close()) for _ in range(2))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
     answered.set()
     await closing
     assert batches == [[0, 1], [2, 3], [4, 5], [6]]
