@@ -45,4 +45,10 @@ def piece(text: str) -> bytes:
     if len(text) <= _SHORT and text.isascii() and text.isprintable() and "=" not in text:
         return text.encode() + b"=\r\n" if text else b""
     lines = quoted_printable(text)
-    return lines if text.endswith("\n") else lines[:-2] + b"=\r\n"
+    if text.endswith("\n"):
+        return lines
+    if text.endswith((" ", "\t")):
+        # Encoded, as it has to be before a line break, it could make the line longer than it may
+        # be. Before a soft one it may stay as it is.
+        return lines[: -len(b"=20\r\n")] + text[-1].encode() + b"=\r\n"
+    return lines[:-2] + b"=\r\n"

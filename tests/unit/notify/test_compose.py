@@ -94,6 +94,7 @@ def test_words_arrive_as_they_were_written(text: str) -> None:
 
 @given(st.lists(st.text(st.sampled_from("aé =.\n") | st.characters(codec="utf-8"), max_size=90)))
 @example(["short", "=", "x" * 72, "x" * 73, "é" * 50, "ends a line\n", "", " "])
+@example(["x" * 74 + " ", "é" * 12 + "xx\t", "x"])
 def test_a_text_can_be_encoded_piece_by_piece(pieces: list[str]) -> None:
     pieces = ["\n".join(each.split("\r")) for each in pieces]
     encoded = b"".join(map(piece, pieces))
