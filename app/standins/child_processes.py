@@ -18,8 +18,9 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def die_with_parent(how: signal.Signals) -> Callable[[], None] | None:
-    """For `preexec_fn` of `Popen`, called from the main thread, as it is a thread that Linux ties a
-    child's life to.
+    """What a child calls so that the kernel sends it this signal when its parent dies: as
+    `preexec_fn` of `Popen`, or in its main thread. The parent has to start it from its main thread,
+    since Linux ties a child's life to a thread. None where there is no such call.
     """
     if sys.platform != "linux":
         return None
