@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app.api.edge.calendars import calendar_routes
 from app.api.edge.callbacks import callback_routes
 from app.api.edge.compression import Compression
+from app.api.edge.cors import Cors
 from app.api.edge.disconnects import Disconnects
 from app.api.edge.headers import SecureHeaders, secure_headers
 from app.api.edge.health import health_routes
@@ -169,7 +169,7 @@ def create_app(
     except UnfitDocumentsError as unfit:
         raise SettingsError(f"SLOTWRIGHT_DOCUMENTS: {unfit}") from unfit
     cors = Middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST"],
         allow_headers=[*CORS_HEADERS, *settings.cors_headers],

@@ -6,6 +6,7 @@ Knows the protocols and graphql-core, but nothing of appointments, contexts or v
 from app.api.execution.limits import Limits
 from app.api.transport.documents import UnfitDocumentsError, read_list
 from app.api.transport.endpoint import GraphQLEndpoint
+from app.api.transport.http import SendsWhole
 from app.api.transport.requests import (
     CURRENT_REQUEST_ID,
     Credentials,
@@ -23,6 +24,7 @@ __all__ = [
     "GraphQLEndpoint",
     "Limits",
     "RequestInfo",
+    "SendsWhole",
     "UnfitDocumentsError",
     "Watch",
     "read_list",
