@@ -17,16 +17,17 @@ from redis.exceptions import RedisError
 
 from app.redis_client import BROKEN_REDIS
 from app.standins.child_processes import die_with_parent
-from app.standins.embedded import free_port, redis_program
+from app.standins.embedded import PORTS, free_port, is_free, redis_program
 
 PASSWORD: Final = "a-password-of-the-tests"
 MASTERS: Final = 3
+BUS_OFFSET: Final = 10_000
 PATIENCE_SECONDS: Final = 60.0
 
 
 @dataclass(eq=False)
 class Node:
-    """One server. Its bus is at a port of its own, not the usual one, which another may have."""
+    """One server."""
 
     port: int
     folder: Path
@@ -181,12 +182,11 @@ def redis_cluster(folder: Path) -> Iterator[Cluster]:
         masters, replicas = nodes[:MASTERS], nodes[MASTERS:]
         bounds = [REDIS_CLUSTER_HASH_SLOTS * number // MASTERS for number in range(MASTERS + 1)]
         for number, master in enumerate(masters):
-            master.ask("CLUSTER", "ADDSLOTSRANGE", bounds[number], bounds[number + 1] - 1)
+            master.ask("CLUSTER", "ADDSLOTS", *range(bounds[number], bounds[number + 1]))
         for node in nodes:
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", nodes.index(node) + 1)
         for node in nodes[1:]:
-            bus = _bus_of(node.port)
-            nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+            nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port)
         for node in nodes:
             wait_for(lambda node=node: _knows_all(node, nodes), "the nodes to meet")  # type: ignore[misc]
         for master, replica in zip(masters, replicas, strict=True):
@@ -219,11 +219,10 @@ def wait_for(what: Callable[[], Any], name: str) -> Any:  # noqa: ANN401  # what
 
 
 def _started(program: Path, folder: Path) -> Node:
-    port = free_port()
+    port = _free_port_with_bus()
     settings = {
         "bind": "127.0.0.1",
         "port": port,
-        "cluster-port": _bus_of(port),
         "dir": folder,
         "requirepass": PASSWORD,
         "masterauth": PASSWORD,
@@ -243,13 +242,12 @@ def _started(program: Path, folder: Path) -> Node:
     return node
 
 
-_buses: dict[int, int] = {}
-
-
-def _bus_of(port: int) -> int:
-    if port not in _buses:
-        _buses[port] = free_port()
-    return _buses[port]
+def _free_port_with_bus() -> int:
+    """The nodes talk to one another at the port 10,000 above; Redis 6 knows no other."""
+    while True:
+        port = free_port()
+        if port + BUS_OFFSET in PORTS and is_free(port + BUS_OFFSET):
+            return port
 
 
 def _knows_all(node: Node, nodes: list[Node]) -> bool:

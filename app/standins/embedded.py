@@ -268,7 +268,7 @@ def _start(
     """
     attempts = 3
     port = _number(port_file)
-    if port is None or port not in PORTS or not _is_free(port):
+    if port is None or port not in PORTS or not is_free(port):
         port = free_port()
     while True:
         server, url = make(port)
@@ -277,7 +277,7 @@ def _start(
             server.start()
         except EmbeddedError:
             attempts -= 1
-            if not attempts or _is_free(port):
+            if not attempts or is_free(port):
                 raise
             port = free_port()
         else:
@@ -571,11 +571,11 @@ def free_port() -> int:
     """
     while True:
         port = secrets.choice(PORTS)
-        if _is_free(port):
+        if is_free(port):
             return port
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))
