@@ -35,7 +35,8 @@ def use_huge_pages() -> None:
     if sys.platform != "linux":
         return
     try:
-        mappings = Path("/proc/self/smaps").read_text(encoding="utf-8")
+        # The names of mapped files may be in any encoding.
+        mappings = Path("/proc/self/smaps").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
     madvise = ctypes.CDLL(None).madvise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import sys
 from pathlib import Path
@@ -38,9 +39,11 @@ def _with_huge_pages() -> None:
             pytest.skip("this kernel does not collapse pages")
 
 
-def test_memory_that_is_used_is_moved_to_huge_pages() -> None:
-    """And what is in it stays."""
-    with _mapped(32 * _MEBIBYTE) as memory:
+def test_memory_that_is_used_is_moved_to_huge_pages(tmp_path: Path) -> None:
+    """And what is in it stays. A file that is mapped may have a name that is no text."""
+    odd = tmp_path / os.fsdecode(b"\xff")
+    odd.write_bytes(b"x")
+    with odd.open("r+b") as file, mmap.mmap(file.fileno(), 0), _mapped(32 * _MEBIBYTE) as memory:
         memory.write(b"\x07" * len(memory))
         before = _kibibytes("AnonHugePages")
         use_huge_pages()
