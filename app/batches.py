@@ -61,7 +61,7 @@ class Batches(Generic[Request, Answer]):
         try:
             while self._gathered:
                 await self._send_batch()
-        finally:  # at once: whoever asks next must find that nobody sends
+        finally:  # at once: the next one to ask must find that nobody sends
             self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _send_batch(self) -> None:

@@ -408,8 +408,8 @@ def move_as_seen(
     new_id: Callable[[], UUID],
 ) -> None:
     """Let the writes end with freeing all of the appointment's time and taking this time instead,
-    under these locks, where it is still as it was looked at: see
-    `commit_at_once`. Nothing may wait after it.
+    under these locks, where it is still as it was looked at: see `commit_at_once`. Nothing may wait
+    after it.
     """
     own = (lock.organization_id, look.appointment.id)
     values = _values(lock, claims, Owner(appointment_id=look.appointment.id), new_id)

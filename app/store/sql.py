@@ -298,8 +298,7 @@ def _parse_one(text: str, source: str, fragments: Mapping[str, str]) -> Query:
     sql = "\n".join(lines).strip()
     if not sentence or not params or not sql.endswith(";") or scope not in {"", ALL_ORGANIZATIONS}:
         raise QueryFileError(
-            f"{source}: {titled[1]} lacks its sentence, its params or its final “;”, or has an "
-            "odd "
+            f"{source}: {titled[1]} lacks its sentence, its params or its final “;”, or has an odd "
             "scope"
         )
     return Query(

@@ -211,8 +211,9 @@ ON CONFLICT ON CONSTRAINT claim_no_overlap DO NOTHING;
 -- name: change_as_seen :exec
 -- Where an appointment is cancelled in one statement without a transaction around it: the locks are
 -- taken without waiting, and what was seen before is looked at again. Where a lock is taken or
--- anything has changed, the statement fails with SW001, and all that is written with it.
--- the function runs before anything is written.
+-- anything has changed, the statement fails with SW001, and nothing is written.
+-- The function runs before anything is written: PostgreSQL runs the query below first, and what is
+-- in WITH when it is needed or at the end.
 -- params: organization_id uuid, appointment_id uuid, alone bigint[], shared bigint[], version integer, rules_version bigint, mutation text, caller text, key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer, seen_organization xid
 SELECT was_seen
 FROM lock_change_as_seen(

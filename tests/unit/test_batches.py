@@ -34,7 +34,7 @@ async def test_a_batch_that_gathers_takes_what_is_asked_for_a_moment_later(
     assert batches == sent
 
 
-async def test_who_is_answered_may_ask_again_at_once() -> None:
+async def test_a_caller_that_was_answered_may_ask_again_at_once() -> None:
     async def send(batch: list[int]) -> list[int]:
         return batch
 

@@ -20,15 +20,15 @@ their own.
 
 
 def secure_headers(hsts_seconds: int) -> list[tuple[bytes, bytes]]:
-    """`hsts_seconds` 0: nothing is said about TLS."""
+    """What every response has. With `hsts_seconds` 0, no `Strict-Transport-Security`."""
     headers = [
         (b"referrer-policy", b"no-referrer"),
         (b"x-content-type-options", b"nosniff"),
         (b"content-security-policy", POLICY.encode()),
     ]
     if hsts_seconds:
-        said = f"max-age={hsts_seconds}; includeSubDomains"
-        headers.append((b"strict-transport-security", said.encode()))
+        value = f"max-age={hsts_seconds}; includeSubDomains"
+        headers.append((b"strict-transport-security", value.encode()))
     return headers
 
 

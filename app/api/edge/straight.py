@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
 
 class Straight:
-    """The outermost middleware, for all others but those of `endpoint` serve pages: matching
-    routes, adding headers, turning exceptions into answers, compressing. The endpoint does its own,
-    in less time.
+    """The outermost middleware. What it bypasses serves pages: it matches routes, adds headers,
+    turns exceptions into answers and compresses. The endpoint does the same itself, in less time.
     """
 
     def __init__(self, app: ASGIApp, *, endpoint: ASGIApp, paths: Container[str]) -> None:

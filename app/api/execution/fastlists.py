@@ -174,7 +174,7 @@ class KnownRows(Rows):
         return self._of(self.source)
 
     def make(self, keys: Sequence[Hashable], columns: Container[str]) -> Sequence[Row]:
-        """The rows of these keys, in their order, for who reads these columns."""
+        """The rows of these keys, in their order; other columns than these may be None."""
         return self._make(keys, columns)
 
     @property

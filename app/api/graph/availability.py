@@ -124,8 +124,8 @@ def slot_rows(
     listed: ListedStarts | None = None,
     columns: Container[str] = SLOT_ROWS.columns,
 ) -> list[Row]:
-    """The slots at these starts, shown in this zone, their texts ready, for who reads these
-    columns. What is `listed` of them is None where the provider is booked alone.
+    """The slots at these starts, shown in this zone, with the texts of these columns. What is
+    `listed` of them is None where the provider is booked alone.
     """
     provider = calendar.provider
     if listed is None:

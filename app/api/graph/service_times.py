@@ -74,9 +74,7 @@ def service_slot_rows(
     time_zone: str,
     columns: Container[str] = SERVICE_SLOT_ROWS.columns,
 ) -> list[Row]:
-    """The slots at these starts, shown in this zone, their texts ready, for who reads these
-    columns.
-    """
+    """The slots at these starts, shown in this zone, with the texts of these columns."""
     ends, leads = listed.ends(starts), listed.leads
     written: dict[tuple[ProviderId, ...], list[str]] = {}
     ids: list[list[str]] = []

@@ -40,8 +40,8 @@ class GraphQLEndpoint(Generic[V]):
     page. Without `introspection` nothing reveals the schema, error messages included. Exceptions of
     the kinds in `unavailable` mean that a dependency is down. `watch` sees every operation, and may
     refuse it. Every answer over HTTP has the `headers`. `find_known` and `keep_known` answer
-    queries with the bytes of before. `plain` executes as the library does, to find out which
-    executor makes a wrong answer.
+    queries with the bytes of earlier answers. `plain` executes as the library does, to find out
+    which executor makes a wrong answer.
     """
 
     def __init__(

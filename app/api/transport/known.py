@@ -13,7 +13,7 @@ from app.api.transport.requests import RequestInfo
 
 
 class KnownAnswer(NamedTuple):
-    """The answer of before to the same bytes of the same viewer. `cost` and `fields` are the
+    """The earlier answer to the same bytes of the same viewer. `cost` and `fields` are the
     operation's: it is charged and counted as if it were run.
     """
 

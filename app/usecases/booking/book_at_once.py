@@ -30,12 +30,7 @@ from app.free_times.sources import RULES_MARGIN
 from app.store.bookings import book_as_seen, look_before_booking
 from app.store.calendars import load_calendars
 from app.store.locks import CalendarLock, first_keys
-from app.store.pool import (
-    DatabaseUnavailableError,
-    OvertakenError,
-    Writes,
-    commit_at_once,
-)
+from app.store.pool import DatabaseUnavailableError, OvertakenError, Writes, commit_at_once
 from app.telemetry.metrics import BOOKING_WAYS
 from app.usecases.booking.answer import Written
 from app.usecases.booking.know_customer import new_customer

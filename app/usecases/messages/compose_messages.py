@@ -323,12 +323,12 @@ async def load_subjects(
     if organization is None or not appointments:
         return {}
     rows = appointments.values()
-    told: dict[AppointmentId, set[SessionId]] = {row.id: set() for row in rows}
+    named: dict[AppointmentId, set[SessionId]] = {row.id: set() for row in rows}
     for appointment_id, session_id in about:
-        told[appointment_id].add(session_id)
+        named[appointment_id].add(session_id)
     recent = await _recent(on, organization_id, appointments)
     of_row = {row.id: recent.get(row.id, Recent()) for row in rows}
-    session_ids = {row.id: _sessions_of(row, of_row[row.id]) | told[row.id] for row in rows}
+    session_ids = {row.id: _sessions_of(row, of_row[row.id]) | named[row.id] for row in rows}
     asked = {each for several in session_ids.values() for each in several}
     sessions = await group_visits(on, organization_id, asked) if asked else {}
     involved = {
@@ -337,7 +337,11 @@ async def load_subjects(
                 (
                     *row.providers,
                     *_left(of_row[row.id], row),
-                    *(each for told_of in told[row.id] for each in sessions[told_of].providers),
+                    *(
+                        each
+                        for session_id in named[row.id]
+                        for each in sessions[session_id].providers
+                    ),
                 )
             )
         )

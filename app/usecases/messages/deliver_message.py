@@ -262,7 +262,7 @@ class Delivery:
             self.resources.pool,
             claimed.organization_id,
             [claimed.appointment_id],
-            about=_told_of([claimed]),
+            about=_sessions_of([claimed]),
         )
         subject = found[claimed.appointment_id]
         phone = subject.reach(message).phone
@@ -414,7 +414,7 @@ class Desk:
                 on,
                 organization_id,
                 {each.appointment_id for each in claimed},
-                about=_told_of(claimed),
+                about=_sessions_of(claimed),
             )
             ready: dict[MessageLogId, _Ready] = {}
             for row, start in left.items():
@@ -492,7 +492,7 @@ def _decided(
         return error
 
 
-def _told_of(claimed: Sequence[ClaimedMessage]) -> list[tuple[AppointmentId, SessionId]]:
+def _sessions_of(claimed: Sequence[ClaimedMessage]) -> list[tuple[AppointmentId, SessionId]]:
     """The sessions that these messages are about."""
     return [
         (each.appointment_id, each.message.session_id)
