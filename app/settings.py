@@ -497,11 +497,11 @@ class Settings:
     graphiql: Switch = False
     """Whether a browser that opens /graphql gets GraphiQL."""
     introspection: Switch = False
-    plain_executor: Switch = False
-    """Whether operations are executed by graphql-core alone, without what makes lists fast."""
     """Whether the schema may be asked for, and names are suggested for mistyped ones. Where the
     variable is not set, as GraphiQL, which is of no use without.
     """
+    plain_executor: Switch = False
+    """Whether operations are executed by graphql-core alone, without what makes lists fast."""
     mail_server: MailServer | None = None
     """Where e-mail goes out; None: messages by e-mail are skipped."""
     smtp_connections: Annotated[int, Whole(1, 64)] = 32
