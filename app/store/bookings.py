@@ -200,13 +200,13 @@ def _before(row: Record) -> BeforeBooking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeforeMove:
-    """The result under the key, if any; and the name under which the appointment's customer is
-    locked, where the organization does not allow customers to be in two places at once. None for
-    guests.
+    """The result under the key, if any; the name under which the appointment's customer is locked,
+    None for guests; and whether the organization allows customers to be in two places at once.
     """
 
     answer: StoredAnswer | None
-    limited_customer: str | None
+    customer: str | None
+    allows_overlap: bool
     reminders: Sequence[int]
     """How many minutes before the start the organization reminds."""
 
@@ -218,12 +218,13 @@ async def before_move(
     row = await _BEFORE_MOVE.one(
         tx, scope.organization_id, scope.mutation, scope.caller, scope.key, appointment_id
     )
-    customer_id = None if row["allows_overlap"] else row["customer_id"]
+    customer_id = row["customer_id"]
     return BeforeMove(
         answer=None if row["request_hash"] is None else stored_answer_from(row),
-        limited_customer=None
+        customer=None
         if customer_id is None
         else name_of_customer(CustomerId(customer_id), row["subject"]),
+        allows_overlap=row["allows_overlap"],
         reminders=row["reminders"],
     )
 

@@ -331,6 +331,20 @@ async def test_a_move_rests_on_the_settings_as_they_are_by_then(
     assert made(answer, "SlotUnavailableError")["reasons"] == ["CUSTOMER_BUSY"]
     assert went == [Way.CHANGED]
 
+    # The long way, too, by what it finds once it need not wait any more.
+    await settled(allowsCustomerOverlap=True)
+    async with transaction(api.resources.pool) as holder:
+        await holder.fetch(
+            "SELECT id FROM appointment WHERE id = $1 FOR UPDATE",
+            (key_in(booked["appointment"]["id"]),),
+        )
+        moving = asyncio.create_task(way_of(move(api, booked, NINE, caller=kim), MOVED))
+        await blocked_by(api, holder)
+        await settled(allowsCustomerOverlap=False)
+    answer, went = await moving
+    assert made(answer, "SlotUnavailableError")["reasons"] == ["CUSTOMER_BUSY"]
+    assert went == [Way.LOCKED]
+
 
 @pytest.mark.parametrize("kind", [MOVED, CANCELLED])
 async def test_an_appointment_that_is_locked_is_waited_for_the_long_way(

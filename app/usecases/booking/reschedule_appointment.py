@@ -36,6 +36,7 @@ from app.core.visits import refuse_time
 from app.core.zones import instant_of
 from app.store.bookings import before_move
 from app.store.locks import lock_customers, lock_idempotency_key, share_rules
+from app.store.organizations import organization_by_id
 from app.store.pool import transaction
 from app.store.sessions import Sitting
 from app.usecases.booking.answer import Booked, Written, confirmation, written_before
@@ -198,8 +199,8 @@ async def _lock_first(
     """
     await lock_idempotency_key(tx, key.scope)
     before = await before_move(tx, key.scope, appointment_id)
-    if before.limited_customer is not None:
-        await lock_customers(tx, key.scope.organization_id, [before.limited_customer])
+    if before.customer is not None and not before.allows_overlap:
+        await lock_customers(tx, key.scope.organization_id, [before.customer])
     return before
 
 
@@ -312,10 +313,14 @@ async def _unless_busy(
     """What was decided; but the refusal where the customer has another visit at the new time, and
     the organization does not allow that.
     """
-    if before.limited_customer is None or override.exceeds_what_customers_may_have:
+    if before.customer is None or override.exceeds_what_customers_may_have:
         return sight
     if not isinstance(sight, Sight):
         return sight
+    if before.allows_overlap:
+        # The setting may have been changed while this waited for a lock.
+        now = await organization_by_id(tx, organization_id)
+        return sight if now is None or now.allows_customer_overlap else Retry.OVERTAKEN
     start, end = visit_of(sight.claims)
     busy = await refuse_new_time(
         tx, organization_id, appointment, instant_of(start), instant_of(end), sight.now
