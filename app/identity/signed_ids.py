@@ -15,6 +15,8 @@ import orjson
 from jwt.algorithms import HMACAlgorithm
 from jwt.utils import base64url_encode
 
+from app.identity.keyed_hashes import KeyedHashes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,11 +40,11 @@ class SignedIds:
     def __init__(self, keys: Mapping[str, str], *, audience: str) -> None:
         self._keys = dict(keys)
         self._audience = audience
-        self._signatures = HMACAlgorithm(HMACAlgorithm.SHA256)
+        signatures = HMACAlgorithm(HMACAlgorithm.SHA256)
         for secret in self._keys.values():
-            self._signatures.prepare_key(secret)  # raises for one that the library refuses
+            signatures.prepare_key(secret)  # raises for one that the library refuses
         key_id, secret = next(iter(self._keys.items()))
-        self._signing_key = self._signatures.prepare_key(secret)
+        self._hashes = KeyedHashes(signatures.prepare_key(secret))
         header = {"alg": ALGORITHM, "kid": key_id, "typ": token_type(audience)}
         self._header = base64url_encode(orjson.dumps(header))
 
@@ -58,7 +60,7 @@ class SignedIds:
         if generation:
             payload["gen"] = generation
         signed = b".".join((self._header, base64url_encode(orjson.dumps(payload))))
-        signature = self._signatures.sign(signed, self._signing_key)
+        signature = self._hashes.of(signed)
         return b".".join((signed, base64url_encode(signature))).decode()
 
     def verify_ids(self, token: str) -> SignedId | None:

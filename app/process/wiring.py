@@ -11,8 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from uuid6 import uuid7
-
 from app.admission.rates import Rates
 from app.api.words.event_messages import event_message
 from app.api.words.relay import global_id
@@ -24,6 +22,7 @@ from app.identity.access import AccessTokens, TokenRules
 from app.identity.calendar import CalendarTokens
 from app.identity.hold import HoldTokens
 from app.identity.jwks import open_key_set
+from app.identity.keyed_hashes import KeyedHashes
 from app.identity.manage import ManageTokens
 from app.identity.revocations import Revocations
 from app.identity.sealed import Seal
@@ -37,6 +36,7 @@ from app.notify.senders import Senders, open_senders
 from app.notify.sms import TwilioSettings
 from app.outgoing.client import Outgoing
 from app.process.clock import system_clock
+from app.store.ids import new_id
 from app.store.pool import create_pool
 from app.usecases.booking.limit_guests import BookingLimits
 from app.usecases.events.watch_appointments import read_history
@@ -111,13 +111,13 @@ async def open_resources(
             feed=feed,
             clock=clock,
             real_clock=real_clock,
-            new_id=uuid7,
+            new_id=new_id,
             access_tokens=access_tokens,
             manage_tokens=ManageTokens(keys),
             hold_tokens=HoldTokens(keys),
             calendar_tokens=CalendarTokens(keys),
             revocations=Revocations(),
-            hash_secret=settings.hash_secret.encode(),
+            hashes=KeyedHashes(settings.hash_secret.encode()),
             default_organization=settings.default_organization,
             hold_lasts=timedelta(minutes=settings.hold_minutes),
             messaging=messaging,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.identity.access import AccessTokens
     from app.identity.calendar import CalendarTokens
     from app.identity.hold import HoldTokens
+    from app.identity.keyed_hashes import KeyedHashes
     from app.identity.manage import ManageTokens
     from app.identity.revocations import Revocations
     from app.live.feed import Feed
@@ -40,14 +41,14 @@ Clock: TypeAlias = "Callable[[], datetime]"
 class Resources:
     """Connections, clocks and keys.
 
-    `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hash_secret` keys
-    the hashes of idempotent requests. `accelerator` caches the computation of free times, `feed`
-    publishes changes. `redis` carries those, `cache` has cached days, documents and budgets; they
-    are the same client where both are one Redis. `default_organization` is the slug of callers who
-    name none. `messaging` sends messages to people, `hooks` events to webhooks. `outgoing` calls
-    the addresses that clients of the API configure, `feed_readers` read what calendars answer;
-    `wake_feed_readers` makes the worker check for due feeds now: it returns before that, and never
-    raises.
+    `real_clock` judges tokens and leases; `clock` may run ahead of it in a test. `hashes` are those
+    of idempotent requests, networks and destinations. `accelerator` caches the computation of free
+    times, `feed` publishes changes. `redis` carries those, `cache` has cached days, documents and
+    budgets; they are the same client where both are one Redis. `default_organization` is the slug
+    of callers who name none. `messaging` sends messages to people, `hooks` events to webhooks.
+    `outgoing` calls the addresses that clients of the API configure, `feed_readers` read what
+    calendars answer; `wake_feed_readers` makes the worker check for due feeds now: it returns
+    before that, and never raises.
     `test_clock` is the clock behind `clock` where it may be moved.
     """
 
@@ -64,7 +65,7 @@ class Resources:
     hold_tokens: HoldTokens
     calendar_tokens: CalendarTokens
     revocations: Revocations
-    hash_secret: bytes
+    hashes: KeyedHashes
     default_organization: str | None
     hold_lasts: timedelta
     messaging: Messaging

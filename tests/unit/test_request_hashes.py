@@ -16,6 +16,7 @@ from app.core.appointment import Contact
 from app.core.booking import BookingWish, Wanted
 from app.core.ids import AppointmentId, HoldId, OrganizationId, ProviderId, ServiceId
 from app.core.messages import Channel
+from app.identity.keyed_hashes import KeyedHashes
 from app.store.idempotency import KeyScope
 from app.usecases.booking import book_appointment, hold_slot, reschedule_appointment
 from app.usecases.booking.hold_slot import HoldForm
@@ -29,7 +30,7 @@ SCOPE: Final = KeyScope(
     organization_id=OrganizationId(UUID(int=1)), mutation="m", caller="c", key="k"
 )
 RESOURCES: Final = cast(
-    "Any", SimpleNamespace(hash_secret=b"a secret of the tests of at least 32 bytes")
+    "Any", SimpleNamespace(hashes=KeyedHashes(b"a secret of the tests of at least 32 bytes"))
 )
 
 

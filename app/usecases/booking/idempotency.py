@@ -7,7 +7,6 @@ request under the same key is recognized.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
@@ -58,8 +57,7 @@ def request_key(resources: Resources, scope: KeyScope, request: Mapping[str, obj
     """
     # Ids may be subclasses of UUID, which orjson leaves to `default`.
     body = orjson.dumps(request, default=str)
-    hashed = hmac.digest(resources.hash_secret, body, hashlib.sha256)
-    return RequestKey(scope=scope, request_hash=hashed)
+    return RequestKey(scope=scope, request_hash=resources.hashes.of(body))
 
 
 def wanted_in_request(

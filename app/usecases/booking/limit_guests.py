@@ -7,8 +7,6 @@ name to any address. A signed-in customer is known and gets more. Staff are not 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -89,7 +87,7 @@ def origin_of(resources: Resources, viewer: Viewer) -> bytes | None:
     if viewer.address is None:
         return None
     text = f"{viewer.organization_id}\x1f{network_of(viewer.address)}"
-    return hmac.digest(resources.hash_secret, text.encode(), hashlib.sha256)[:ORIGIN_BYTES]
+    return resources.hashes.of(text.encode())[:ORIGIN_BYTES]
 
 
 def limit_reached(

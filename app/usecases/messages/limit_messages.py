@@ -8,8 +8,6 @@ staff, and not counted: a busy provider gets hundreds of them a day.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
@@ -50,7 +48,7 @@ def destination_of(
     ):
         return None
     text = f"{organization_id}\x1f{message.channel}\x1f{counted_address(message.channel, address)}"
-    return hmac.digest(resources.hash_secret, text.encode(), hashlib.sha256)[:DESTINATION_BYTES]
+    return resources.hashes.of(text.encode())[:DESTINATION_BYTES]
 
 
 def is_unverified(subject: Subject, message: MessageKey) -> bool:
