@@ -15,7 +15,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 import asyncpg
 import orjson
@@ -199,21 +199,29 @@ class Pool:
         """A connection for this block. Never take a second one while holding one: a full pool would
         wait for itself.
         """
+        connection = await self.take()
+        try:
+            yield connection
+        finally:
+            await self.give_back(connection)
+
+    async def take(self) -> PoolConnectionProxy[Record]:
+        """A connection, to be given back."""
         with POOL_WAIT_SECONDS.time():
             try:
-                connection = await within(ACQUIRE_TIMEOUT_SECONDS, self._acquired())
+                return await within(ACQUIRE_TIMEOUT_SECONDS, self._acquired())
             except (*_OUTAGES, asyncpg.InterfaceError) as error:
                 # An InterfaceError: the new connection died while it was set up, or the pool
                 # closes.
                 raise DatabaseUnavailableError from error
-        try:
-            yield connection
-        finally:
-            # A connection that died is replaced at its next use.
-            # Within its time: what a cancelled task left open is ended first, by a server that may
-            # hang.
-            with _outages_hidden(connection):
-                await self._connections.release(connection, timeout=ACQUIRE_TIMEOUT_SECONDS)
+
+    async def give_back(self, connection: PoolConnectionProxy[Record]) -> None:
+        """One that was taken."""
+        # A connection that died is replaced at its next use.
+        # Within its time: what a cancelled task left open is ended first, by a server that may
+        # hang.
+        with _outages_hidden(connection):
+            await self._connections.release(connection, timeout=ACQUIRE_TIMEOUT_SECONDS)
 
     async def _acquired(self) -> PoolConnectionProxy[Record]:
         return await self._connections.acquire()
@@ -235,13 +243,11 @@ class Pool:
         async with self.connection() as connection:
             return await _execute(connection, sql, arguments)
 
-    @asynccontextmanager
-    async def kept(self) -> AsyncIterator[Kept]:
-        """One connection for the statements of this block: to take one for each costs a third of a
+    def kept(self) -> Kept:
+        """One connection for the statements of a block: to take one for each costs a third of a
         short statement.
         """
-        async with contextlib.AsyncExitStack() as uses:
-            yield Kept(self, uses, await uses.enter_async_context(self.connection()))
+        return Kept(self)
 
     @property
     def usage(self) -> PoolUsage:
@@ -258,16 +264,25 @@ class Pool:
 
 
 class Kept:
-    """Runs one statement after another on the same connection, each as a transaction of its own. A
-    SELECT that finds the connection dead is run once more, on another one.
+    """Within its block, runs one statement after another on the same connection, each as a
+    transaction of its own. A SELECT that finds the connection dead is run once more, on another
+    one.
     """
 
-    __slots__ = ("_connection", "_pool", "_uses")
+    __slots__ = ("_connection", "_pool")
 
-    def __init__(self, pool: Pool, uses: contextlib.AsyncExitStack, connection: Connection) -> None:
+    _connection: PoolConnectionProxy[Record]
+
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._uses = uses
-        self._connection = connection
+
+    async def __aenter__(self) -> Self:
+        self._connection = await self._pool.take()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # It does nothing for one that was given back before.
+        await self._pool.give_back(self._connection)
 
     async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
         try:
@@ -275,8 +290,8 @@ class Kept:
         except DatabaseUnavailableError:
             if not _may_run_again(sql, self._connection):
                 raise
-        await self._uses.aclose()
-        self._connection = await self._uses.enter_async_context(self._pool.connection())
+        await self._pool.give_back(self._connection)
+        self._connection = await self._pool.take()
         return await _fetch(self._connection, sql, arguments)
 
     async def execute(self, sql: str, arguments: Sequence[object]) -> int:
