@@ -13,6 +13,26 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.appointment_history_is_sound(version integer, kind text, actor text, from_status text, to_status text, from_starts_at timestamp with time zone, assignment text, ignored text[], is_readdressed boolean, former_email text, former_phone text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN kind || ' ' || coalesce(from_status, '-') || ' ' || to_status = ANY (ARRAY[
+            'BOOKED - CONFIRMED', 'RESCHEDULED CONFIRMED CONFIRMED', 'CANCELLED CONFIRMED CANCELLED',
+            'COMPLETED CONFIRMED COMPLETED', 'COMPLETED NO_SHOW COMPLETED', 'NO_SHOW CONFIRMED NO_SHOW',
+            'NO_SHOW COMPLETED NO_SHOW', 'CORRECTED CONFIRMED CONFIRMED', 'CORRECTED CANCELLED CANCELLED',
+            'CORRECTED COMPLETED COMPLETED', 'CORRECTED NO_SHOW NO_SHOW'
+        ])
+        AND (version = 1) = (kind = 'BOOKED')
+        AND (kind = 'BOOKED') = (from_status IS NULL)
+        AND (from_status IS NULL) = (from_starts_at IS NULL)
+        AND actor = ANY (ARRAY['GUEST', 'MANAGE_TOKEN', 'CUSTOMER', 'PROVIDER', 'RECEPTION', 'ADMIN', 'SYSTEM'])
+        AND assignment = ANY (ARRAY['PRIORITY', 'LEAST_BUSY', 'LONGEST_IDLE'])
+        AND ignored <> '{}' AND ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}'
+        AND (is_readdressed OR (former_email IS NULL AND former_phone IS NULL));
+END
+$$;
+
 CREATE FUNCTION public.appointment_is_sound(status text, starts_at timestamp with time zone, ends_at timestamp with time zone, customer_time_zone text, contact_name text, contact_email text, contact_phone text, contact_locale text, contact_channels text[], notes text, staff_notes text, external_id text, guest_origin bytea, version integer, time_version integer, manage_generation integer, price_minor bigint, price_currency text, policy_free_until_minutes_before integer, policy_grace_minutes integer, policy_late_cancellation text, policy_late_fee_minor bigint, policy_late_fee_currency text, policy_late_fee_percent integer, cancelled_at timestamp with time zone, cancellation_reason text, cancellation_fee_minor bigint, cancellation_fee_currency text, provider_id uuid, provider_ids uuid[], named integer, resource_ids uuid[], session_id uuid, seats integer, ignored text[]) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $_$
@@ -504,6 +524,17 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.event_is_sound(type text, version integer, actor text, actor_subject text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+BEGIN
+    RETURN type ~ '^[A-Z]+(_[A-Z]+)+$'
+        AND version >= 1
+        AND actor = ANY (ARRAY['GUEST', 'MANAGE_TOKEN', 'CUSTOMER', 'PROVIDER', 'RECEPTION', 'ADMIN', 'SYSTEM'])
+        AND (actor_subject IS NULL OR actor = ANY (ARRAY['PROVIDER', 'RECEPTION', 'ADMIN']));
+END
+$_$;
+
 CREATE FUNCTION public.lock_change_as_seen(organization_id uuid, alone bigint[], shared bigint[], changed_appointment uuid, seen_version integer, seen_rules bigint, for_mutation text, of_caller text, given_key text, subject_ids uuid[], claimed_froms integer[], claimed_untils integer[], longest_minutes integer, seen_organization xid) RETURNS boolean
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
@@ -928,13 +959,7 @@ CREATE TABLE public.appointment_history (
     is_readdressed boolean DEFAULT false NOT NULL,
     former_email text,
     former_phone text,
-    CONSTRAINT appointment_history_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
-    CONSTRAINT appointment_history_assignment_known CHECK ((assignment = ANY (ARRAY['PRIORITY'::text, 'LEAST_BUSY'::text, 'LONGEST_IDLE'::text]))),
-    CONSTRAINT appointment_history_before CHECK ((((kind = 'BOOKED'::text) = (from_status IS NULL)) AND ((from_status IS NULL) = (from_starts_at IS NULL)))),
-    CONSTRAINT appointment_history_begins CHECK (((version = 1) = (kind = 'BOOKED'::text))),
-    CONSTRAINT appointment_history_former_of_correction CHECK ((is_readdressed OR ((former_email IS NULL) AND (former_phone IS NULL)))),
-    CONSTRAINT appointment_history_ignored_any CHECK (((ignored <> '{}'::text[]) AND (ignored <@ '{HOURS,GRID,NOTICE,HORIZON,LIMITS,BUSY_ELSEWHERE}'::text[]))),
-    CONSTRAINT appointment_history_transition_known CHECK ((((((kind || ' '::text) || COALESCE(from_status, '-'::text)) || ' '::text) || to_status) = ANY (ARRAY['BOOKED - CONFIRMED'::text, 'RESCHEDULED CONFIRMED CONFIRMED'::text, 'CANCELLED CONFIRMED CANCELLED'::text, 'COMPLETED CONFIRMED COMPLETED'::text, 'COMPLETED NO_SHOW COMPLETED'::text, 'NO_SHOW CONFIRMED NO_SHOW'::text, 'NO_SHOW COMPLETED NO_SHOW'::text, 'CORRECTED CONFIRMED CONFIRMED'::text, 'CORRECTED CANCELLED CANCELLED'::text, 'CORRECTED COMPLETED COMPLETED'::text, 'CORRECTED NO_SHOW NO_SHOW'::text])))
+    CONSTRAINT appointment_history_sound CHECK (public.appointment_history_is_sound(version, kind, actor, from_status, to_status, from_starts_at, assignment, ignored, is_readdressed, former_email, former_phone))
 );
 
 CREATE TABLE public.appointment_subject (
@@ -1079,10 +1104,7 @@ CREATE TABLE public.event (
     occurred_at timestamp with time zone NOT NULL,
     actor text NOT NULL,
     actor_subject text,
-    CONSTRAINT event_actor_known CHECK ((actor = ANY (ARRAY['GUEST'::text, 'MANAGE_TOKEN'::text, 'CUSTOMER'::text, 'PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text, 'SYSTEM'::text]))),
-    CONSTRAINT event_names_staff_only CHECK (((actor_subject IS NULL) OR (actor = ANY (ARRAY['PROVIDER'::text, 'RECEPTION'::text, 'ADMIN'::text])))),
-    CONSTRAINT event_type_form CHECK ((type ~ '^[A-Z]+(_[A-Z]+)+$'::text)),
-    CONSTRAINT event_version_range CHECK ((version >= 1))
+    CONSTRAINT event_sound CHECK (public.event_is_sound(type, version, actor, actor_subject))
 );
 
 CREATE TABLE public.event_epoch (

@@ -32,11 +32,20 @@ SOUND: Final[dict[str, dict[str, str]]] = {
         "subject": "NULL", "name": "'Kim'", "email": "NULL", "phone": "NULL", "time_zone": "'UTC'", "locale": "NULL",
         "channels": "NULL", "external_id": "NULL", "made_by_staff": "false", "made_by_provider": "NULL",
     },
+    "appointment_history": {
+        "version": "1", "kind": "'BOOKED'", "actor": "'GUEST'", "from_status": "NULL", "to_status": "'CONFIRMED'",
+        "from_starts_at": "NULL", "assignment": "NULL", "ignored": "NULL", "is_readdressed": "false",
+        "former_email": "NULL", "former_phone": "NULL",
+    },
+    "event": {"type": "'APPOINTMENT_BOOKED'", "version": "1", "actor": "'GUEST'", "actor_subject": "NULL"},
 }  # fmt: skip
 """A row as short as it can be."""
 
 LATE: Final = {"policy_late_cancellation": "'FEE'"}
 GONE: Final = {"status": "'CANCELLED'", "cancelled_at": "now()"}
+CORRECTED: Final = {
+    "version": "2", "kind": "'CORRECTED'", "from_status": "'CONFIRMED'", "from_starts_at": "now()",
+}  # fmt: skip
 PRICED: Final = {"price_minor": "5000", "price_currency": "'EUR'"}
 TWO: Final = "'{00000000-0000-0000-0000-000000000001,00000000-0000-0000-0000-000000000002}'"
 
@@ -58,6 +67,9 @@ ALSO_SOUND: Final[list[tuple[str, dict[str, str]]]] = [
     ("claim", {"during": "tstzrange('2026-01-10 09:00Z', '2026-01-13 09:00Z')"}),
     ("customer", {"subject": text(255), "email": "'k@e'", "phone": "'+123'", "locale": "'de'"}),
     ("customer", {"made_by_staff": "true", "made_by_provider": ID, "channels": "'{SMS}'"}),
+    ("appointment_history", {**CORRECTED, "is_readdressed": "true", "former_email": "'k@e'"}),
+    ("appointment_history", {"assignment": "'PRIORITY'", "ignored": "'{GRID}'"}),
+    ("event", {"version": "NULL", "actor": "'ADMIN'", "actor_subject": "'ann'"}),
 ]  # fmt: skip
 
 REFUSED: Final[list[tuple[str, dict[str, str]]]] = [
@@ -130,6 +142,21 @@ REFUSED: Final[list[tuple[str, dict[str, str]]]] = [
     ("customer", {"channels": "'{FAX}'"}),
     ("customer", {"external_id": text(0)}),
     ("customer", {"made_by_provider": ID}),
+    ("appointment_history", {"version": "2"}),
+    ("appointment_history", {**CORRECTED, "version": "1"}),
+    ("appointment_history", {**CORRECTED, "from_starts_at": "NULL"}),
+    ("appointment_history", {**CORRECTED, "to_status": "'CANCELLED'"}),
+    ("appointment_history", {**CORRECTED, "former_email": "'k@e'"}),
+    ("appointment_history", {**CORRECTED, "former_phone": "'+123'"}),
+    ("appointment_history", {"from_status": "'-'", "from_starts_at": "now()"}),
+    ("appointment_history", {"actor": "'ROBOT'"}),
+    ("appointment_history", {"assignment": "'DICE'"}),
+    ("appointment_history", {"ignored": "'{}'"}),
+    ("appointment_history", {"ignored": "'{SLEEP}'"}),
+    ("event", {"type": "'booked'"}),
+    ("event", {"version": "0"}),
+    ("event", {"actor": "'ROBOT'"}),
+    ("event", {"actor_subject": "'ann'"}),
 ]  # fmt: skip
 
 
