@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.admission.gate import Gate
 from app.admission.lines import Lines
+from app.cache.new_guests import NewGuests
 from app.cache.organizations import Organizations
 from app.cache.services import TakingMore
 from app.free_times.calendars import Calendars
@@ -32,6 +33,7 @@ class Accelerator:
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
     taking_more: TakingMore = field(default_factory=TakingMore)
+    new_guests: NewGuests = field(default_factory=NewGuests)
     listings: Listings[Any] = field(default_factory=Listings)
     """Whole answers of listings, by question, under the stamps and the minute."""
     lines: Lines[Any, Any] = field(default_factory=Lines)

@@ -105,18 +105,32 @@ async def before_booking(tx: Transaction, booking: Booking, locks: LockKeys) -> 
 
 class Look(NamedTuple):
     """What was asked without locks, for a visit that would take this time of one unit of each
-    subject, from a whole minute on.
+    subject, from a whole minute on; or what is expected of it, which nobody has asked.
     """
 
     before: BeforeBooking
+    organization_version: int
+    """Of the organization's row."""
+    customer_version: int | None
+    """Of the customer's row, if there is one."""
     rules_version: int
     """The sum of the versions of the subjects' rules, and of the service's."""
     is_free: bool
     """Whether there is neither a claim, not even an expired one, nor a busy time."""
-    seen: tuple[object, ...]
-    """What `book_as_seen` compares."""
     asked_at: datetime
     """The instant from which appointments were counted as open."""
+
+    @property
+    def seen(self) -> tuple[object, ...]:
+        """What `book_as_seen` compares."""
+        before = self.before
+        return (
+            self.organization_version,
+            self.rules_version,
+            before.customer and before.customer.id,
+            self.customer_version,
+            [before.open_of_customer, before.open_of_network, before.made_of_network],
+        )
 
 
 async def look_before_booking(
@@ -136,15 +150,10 @@ async def look_before_booking(
     )
     return Look(
         before=_before(row),
+        organization_version=row["organization_version"],
+        customer_version=row["customer_version"],
         rules_version=row["rules_version"],
         is_free=row["is_free"],
-        seen=(
-            row["organization_version"],
-            row["rules_version"],
-            row["id"],
-            row["customer_version"],
-            [row["of_customer"], row["open_of_network"], row["made_of_network"]],
-        ),
         asked_at=booking.now,
     )
 

@@ -33,6 +33,7 @@ from app.api.transport.negotiation import answer_type, language_of
 from app.api.transport.places import network_of
 from app.api.words import instants
 from app.api.words.relay import global_id, read_global_id
+from app.cache.new_guests import NewGuests, Settings
 from app.cache.organizations import Organizations
 from app.cache.services import Forced, TakingMore
 from app.cache.written import WrittenLists
@@ -388,6 +389,13 @@ FILLINGS: Final[dict[str, Filling]] = {
     ),
     "networks": Filling(
         put=lambda _owner, number: network_of(f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1")
+    ),
+    "new guests": Filling(
+        make=NewGuests,
+        put=lambda owner, number: owner.saw(
+            OrganizationId(uuid4()),
+            Settings(2**31 + number, allows_overlap=True, reminders=[2**9 + number] * 5),
+        ),
     ),
     "services taking more": Filling(
         make=TakingMore,

@@ -1,5 +1,5 @@
 """A booking, a move or a cancellation in two round trips is that of the long way, whatever happens
-meanwhile.
+meanwhile; and so is a new guest's booking in one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -19,8 +20,10 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from app.admission import lines
+from app.cache import new_guests
 from app.core.booking import BookingWish
 from app.core.changes import AppointmentChangeKind
+from app.core.ids import OrganizationId
 from app.core.viewer import Viewer
 from app.store import pool as store_pool
 from app.store.idempotency import RequestKey
@@ -79,6 +82,48 @@ ERASE: Final = (
 )
 
 Change: TypeAlias = Callable[[Api, Json, Json], Awaitable[object]]
+
+
+GUESS: Final = book_at_once._guess_and_write
+
+
+async def no_guess(*_: object) -> None:
+    """The look is made."""
+
+
+@pytest.fixture(autouse=True)
+def looks_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever books."""
+    monkeypatch.setattr(book_at_once, "_guess_and_write", no_guess)
+
+
+def guess(monkeypatch: pytest.MonkeyPatch, _api: object = None) -> None:
+    """What was not seen yet, whether guesses were right or wrong before."""
+    monkeypatch.setattr(book_at_once, "_guess_and_write", GUESS)
+    monkeypatch.setattr(new_guests, "LONGEST_PAUSE", 0)
+
+
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the statements of bookings that run from now on."""
+    names = {query(name).sql: name for name in ("look_before_booking", "book_as_seen")}
+    run: list[str] = []
+    fetch, execute = store_pool._fetch, store_pool._execute
+
+    async def fetch_noting(
+        connection: store_pool.Connection, sql: str, arguments: Sequence[object]
+    ) -> list[asyncpg.Record]:
+        run.extend([names[sql]] if sql in names else [])
+        return await fetch(connection, sql, arguments)
+
+    async def execute_noting(
+        connection: store_pool.Connection, sql: str, arguments: Sequence[object]
+    ) -> int:
+        run.extend([names[sql]] if sql in names else [])
+        return await execute(connection, sql, arguments)
+
+    monkeypatch.setattr(store_pool, "_fetch", fetch_noting)
+    monkeypatch.setattr(store_pool, "_execute", execute_noting)
+    return run
 
 
 async def no_short_way(*_: object, **__: object) -> None:
@@ -192,9 +237,9 @@ CHANGES: Final[dict[str, Change]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize("looked", [False, True], ids=["before the look", "after the look"])
+@pytest.mark.parametrize("when", ["before the look", "after the look", "instead of it"])
 async def test_nothing_is_booked_by_what_has_changed(
-    api: Api, monkeypatch: pytest.MonkeyPatch, change: Change, *, looked: bool
+    api: Api, monkeypatch: pytest.MonkeyPatch, change: Change, when: str
 ) -> None:
     """The process has read the calendar before; the change is made by itself or another one."""
     provider = await a_provider(api)
@@ -203,11 +248,16 @@ async def test_nothing_is_booked_by_what_has_changed(
     made(answer, "BookingConfirmation")
     assert went == [Way.SHORT]
     happens = partial(change, api, provider, service)
+    looked = when == "after the look"
     if looked:
         before_writing(monkeypatch, happens)
     else:
         await happens()
+    if when == "instead of it":
+        guess(monkeypatch)
+    run = noted(monkeypatch)
     answer, went = await way_of(book(api, provider, NINE, serviceId=service["id"]))
+    assert run[0] == ("book_as_seen" if when == "instead of it" else "look_before_booking")
     assert answer["__typename"] in {"SlotUnavailableError", "NotFoundError"}, answer
     assert Way.SHORT not in went
     # The constraint refuses what another booking takes.
@@ -663,7 +713,7 @@ STORED: Final = (
 
 WAYS: Final[Sequence[Callable[[pytest.MonkeyPatch, Api], None]]] = (
     lambda way, _: go_the_long_way(way),
-    go_as_configured,
+    guess,
     as_distributed,
 )
 
@@ -718,7 +768,7 @@ async def test_both_ways_fill_every_column_of_a_booking_alike(
     """
     monkeypatch.setattr(limit_guests, "counted_origin", lambda *_: b"n" * ORIGIN_BYTES)
     stored = []
-    for is_short in (True, False):
+    for go in (guess, go_as_configured, lambda way, _: go_the_long_way(way)):
         organization = await an_organization(api.resources)
         here = Api(api.http, api.resources, organization, api.clock)
         provider = await a_provider(here, bufferMinutes=5, slotIntervalMinutes=60)
@@ -757,8 +807,8 @@ async def test_both_ways_fill_every_column_of_a_booking_alike(
         ]
         went: list[str] = []
         with pytest.MonkeyPatch.context() as way:
-            if not is_short:
-                go_the_long_way(way)
+            go(way, here)
+            run = noted(way)
             for number, (start, (caller, said)) in enumerate(
                 zip(utc(str(TODAY), "09:00", "11:00", "13:00", "15:00"), wishes, strict=True)
             ):
@@ -766,7 +816,15 @@ async def test_both_ways_fill_every_column_of_a_booking_alike(
                 answer, by = await way_of(here.ask(BOOK, caller=caller, input=wish))
                 made(answer["answer"], "BookingConfirmation")
                 went += by
-        assert went == ([Way.SHORT] * len(wishes) if is_short else [])
+        look_and_write = ["look_before_booking", "book_as_seen"]
+        assert (went, run) == {
+            # Ann has booked before, and Kim is an account.
+            guess: (
+                [Way.SHORT] * 4,
+                [*look_and_write, "book_as_seen", *look_and_write * 2, "book_as_seen"],
+            ),
+            go_as_configured: ([Way.SHORT] * 4, look_and_write * 4),
+        }.get(go, ([], []))
         rows = {
             table: await here.rows(
                 f"SELECT to_jsonb({table}) - '{{transaction_id,request_hash}}'::text[] AS row "
@@ -783,9 +841,95 @@ async def test_both_ways_fill_every_column_of_a_booking_alike(
                 for table, of in rows.items()
             }
         )
-    short, long = stored
-    assert short == long
+    at_once, short, long = stored
+    assert at_once == short == long
     assert all(short.values()), "nothing was compared"
+
+
+# ---------------------------------------------------------------- guesses
+
+
+async def same_guest(api: Api, provider: Json) -> object:
+    return await book(api, provider, ELEVEN, customer=GUEST)
+
+
+async def same_network(api: Api, provider: Json) -> object:
+    return await book(api, provider, ELEVEN, customer=KIM)
+
+
+async def other_settings(api: Api, _: Json) -> object:
+    return await reminded(api)
+
+
+@pytest.mark.parametrize("happened", [same_guest, same_network, other_settings])
+async def test_a_guess_that_is_wrong_is_looked_at(
+    api: Api,
+    monkeypatch: pytest.MonkeyPatch,
+    happened: Callable[[Api, Json], Awaitable[object]],
+) -> None:
+    """The guest has booked before, or somebody in their network; or the settings have changed."""
+    networks = itertools.count()
+    monkeypatch.setattr(
+        limit_guests,
+        "counted_origin",
+        lambda *_: (
+            next(networks).to_bytes(ORIGIN_BYTES)
+            if happened is not same_network
+            else b"n" * ORIGIN_BYTES
+        ),
+    )
+    provider = await a_provider(api)
+    bob = {"name": "Bob", "email": "bob@example.com"}
+    made(await book(api, provider, TEN, customer=bob), "BookingConfirmation")
+    await happened(api, provider)
+    guess(monkeypatch)
+    run = noted(monkeypatch)
+    answer, went = await way_of(book(api, provider, NINE, customer=GUEST))
+    made(answer, "BookingConfirmation")
+    assert went == [Way.SHORT]
+    assert run == ["book_as_seen", "look_before_booking", "book_as_seen"]
+    planned = await api.rows(
+        "SELECT kind FROM message_outbox WHERE organization_id = $1 AND appointment_id = $2",
+        api.organization.id,
+        key_in(answer["appointment"]["id"]),
+    )
+    kinds = {"BEFORE_45"} if happened is other_settings else {"HOUR_BEFORE"}
+    assert {row["kind"] for row in planned} - {"BOOKED"} == kinds
+    assert await broken_laws(api.resources.pool, api.organization.id) == {}
+
+
+async def test_a_retry_of_a_booking_that_was_guessed_gets_it_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = await a_provider(api)
+    made(await book(api, provider, TEN), "BookingConfirmation")
+    guess(monkeypatch)
+    run = noted(monkeypatch)
+    wish = a_booking(provider, NINE)
+    booked, again = [made(await _asked(api, wish), "BookingConfirmation") for _ in range(2)]
+    assert run[:3] == ["book_as_seen", "book_as_seen", "look_before_booking"]
+    assert again == booked
+    other = {**wish, "startsAt": ELEVEN}
+    assert (await _asked(api, other))["__typename"] == "IdempotencyKeyReusedError"
+
+
+def test_after_wrong_guesses_more_and_more_bookings_look_first() -> None:
+    guests, organization_id = new_guests.NewGuests(), OrganizationId(uuid4())
+    settings = new_guests.Settings(1, allows_overlap=True, reminders=[60])
+
+    def looks_before_the_next_guess() -> int:
+        looks = 0
+        while guests.guess(organization_id) is None:
+            guests.saw(organization_id, settings)
+            looks += 1
+        return looks
+
+    assert looks_before_the_next_guess() == 1, "nothing was seen"
+    looks = []
+    for right in (True, False, False, False, True, True, True, *[False] * 7):
+        guests.turned_out(organization_id, right=right)
+        looks.append(looks_before_the_next_guess())
+    assert looks == [0, 2, 4, 8, 4, 2, 1, 2, 4, 8, 16, 32, 64, 64]
 
 
 # ---------------------------------------------------------------- races and broken connections

@@ -1,6 +1,7 @@
-"""Book at once: the short way of a booking that nobody contests, in two round trips.
+"""Book at once: the short way of a booking that nobody contests, in two round trips or one.
 
-    look      without locks: all that the booking rests on, with versions of it
+    look      without locks: all that the booking rests on, with versions of it; left out where
+              a guest may be new, and nothing of theirs is there to be seen
     decide    by the calendar that this process read before, and the version of its rules
     write     one statement, a transaction of its own: take the locks of the long way without
               waiting, compare the versions, and write
@@ -17,17 +18,19 @@ from enum import StrEnum
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from app.cache.new_guests import Settings
 from app.core.appointment import Customer
 from app.core.booking import claim_for, dates_to_lock
 from app.core.changes import AppointmentChangeKind
 from app.core.customer_limits import limits_of_booking
+from app.core.ids import ProviderId
 from app.core.viewer import Role
 from app.core.visits import Candidate, refuse_time
 from app.core.zones import is_supported_date
 from app.free_times.calendars import KnownCalendar
 from app.free_times.read import CALENDAR_MARGIN
 from app.free_times.sources import RULES_MARGIN
-from app.store.bookings import book_as_seen, look_before_booking
+from app.store.bookings import BeforeBooking, Look, book_as_seen, look_before_booking
 from app.store.calendars import load_calendars
 from app.store.locks import CalendarLock, first_keys
 from app.store.pool import DatabaseUnavailableError, OvertakenError, Writes, commit_at_once
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from app.core.party import Party
     from app.core.provider import Calendar
     from app.core.viewer import Viewer
-    from app.store.bookings import ChangeLook, Look
+    from app.store.bookings import ChangeLook
     from app.store.idempotency import RequestKey
     from app.store.pool import Kept
     from app.store.sql import Executor
@@ -117,26 +120,82 @@ async def _look_and_write(
     if not calendar.is_plain or calendar.limits or _may_be_limited(request, calendar):
         return Way.NOT_COVERED
     claims: Claims = {party.provider_id: (claim_for(calendar.rules, wish.starts_at),)}
+    done = await _guess_and_write(resources, on, request, calendar, claims)
+    if done is not None:
+        return done
     asked = request.asked_at(resources.clock())
     look = await look_before_booking(on, asked, party.service_id, claims)
+    before = look.before
+    resources.accelerator.new_guests.saw(
+        organization_id,
+        Settings(look.organization_version, before.allows_overlap, before.reminders),
+    )
     if is_outdated(resources, organization_id, party, calendar, look):
         return Way.OUTDATED
     now = resources.clock()
     against = _decide(resources, request, calendar, look, now)
     if against is not None:
         return against
-    zones: dict[SubjectId, str] = {party.provider_id: calendar.hours.time_zone}
-    sight = Sight(
-        lead=party.provider_id,
-        providers=(party.provider_id,),
-        calendars={party.provider_id: calendar},
+    return await _write(resources, on, request, _sight(request, calendar, claims, now), look)
+
+
+async def _guess_and_write(
+    resources: Resources, on: Kept, request: BookingRequest, calendar: Calendar, claims: Claims
+) -> Written | Way | None:
+    """The booking of a guest, written as if they were new and nobody had booked from their network:
+    the statement finds out whether it is so. None where that is not to be guessed, or was wrong.
+    """
+    if _is_known(request) or request.wish.contact is None:
+        return None
+    organization_id = request.viewer.organization_id
+    new_guests, now = resources.accelerator.new_guests, resources.clock()
+    settings = new_guests.guess(organization_id)
+    if settings is None:
+        return None
+    expected = _look_of_new_guest(settings, calendar.rules_version, now)
+    if _decide(resources, request, calendar, expected, now) is not None:
+        return None
+    done = await _write(resources, on, request, _sight(request, calendar, claims, now), expected)
+    is_wrong = done is Way.CHANGED or done is Way.TAKEN
+    new_guests.turned_out(organization_id, right=not is_wrong)
+    return None if is_wrong else done
+
+
+def _look_of_new_guest(settings: Settings, rules_version: int, now: datetime) -> Look:
+    """What a look would see of somebody who has not booked before, from a network that has not."""
+    return Look(
+        before=BeforeBooking(
+            answer=None,
+            customer=None,
+            open_of_customer=0,
+            open_of_network=0,
+            made_of_network=0,
+            allows_overlap=settings.allows_overlap,
+            reminders=settings.reminders,
+        ),
+        organization_version=settings.version,
+        customer_version=None,
+        rules_version=rules_version,
+        is_free=True,
+        asked_at=now,
+    )
+
+
+def _sight(request: BookingRequest, calendar: Calendar, claims: Claims, now: datetime) -> Sight:
+    """What is taken of the one provider, and the locks that it needs."""
+    ((subject_id, _),) = claims.items()
+    lead = ProviderId(subject_id)
+    zones: dict[SubjectId, str] = {lead: calendar.hours.time_zone}
+    return Sight(
+        lead=lead,
+        providers=(lead,),
+        calendars={lead: calendar},
         zones=zones,
-        lock=CalendarLock.of(organization_id, dates_to_lock(zones, claims)),
+        lock=CalendarLock.of(request.viewer.organization_id, dates_to_lock(zones, claims)),
         claims=claims,
         existing={},
         now=now,
     )
-    return await _write(resources, on, request, sight, look)
 
 
 async def _write(
