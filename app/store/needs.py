@@ -22,6 +22,7 @@ _DELETE_PROVIDERS = query("delete_service_providers")
 _INSERT_PROVIDERS = query("insert_service_providers")
 _DELETE_GROUPS = query("delete_service_needs")
 _INSERT_GROUPS = query("insert_service_needs")
+_INSERT_RESOURCES = query("insert_service_need_resources")
 
 
 def _needs(row: Record) -> Needs:
@@ -106,12 +107,17 @@ async def replace_needs(
     await _INSERT_PROVIDERS.exec(tx, organization_id, service_id, needs.provider_ids)
     await _DELETE_GROUPS.exec(tx, organization_id, service_id)
     if needs.groups:
-        await _INSERT_GROUPS.exec(
+        _INSERT_GROUPS.later(
             tx,
             organization_id,
             service_id,
             [group.name for group in needs.groups],
             [group.count for group in needs.groups],
+        )
+        _INSERT_RESOURCES.later(
+            tx,
+            organization_id,
+            service_id,
             [number for number, group in enumerate(needs.groups, 1) for _ in group.resource_ids],
             needs.resource_ids,
         )

@@ -72,19 +72,20 @@ DELETE FROM service_need
 WHERE organization_id = $1 AND service_id = $2;
 
 -- name: insert_service_needs :exec
--- The groups of resources that the service needs, in this order. The first two arrays run in
--- parallel; the other two say of which group, counted from 1, each resource is, in the groups'
--- order.
--- params: organization_id uuid, service_id uuid, names text[], counts integer[], need_positions integer[], resource_ids uuid[]
-WITH needs AS (
-    INSERT INTO service_need (organization_id, service_id, position, name, count)
-    SELECT service.organization_id, service.id, given.position, given.name, given.count
-    FROM service
-    CROSS JOIN unnest($3::text[], $4::integer[]) WITH ORDINALITY AS given (name, count, position)
-    WHERE service.organization_id = $1 AND service.id = $2
-)
+-- The groups of resources that the service needs, in this order.
+-- params: organization_id uuid, service_id uuid, names text[], counts integer[]
+INSERT INTO service_need (organization_id, service_id, position, name, count)
+SELECT service.organization_id, service.id, given.position, given.name, given.count
+FROM service
+CROSS JOIN unnest($3::text[], $4::integer[]) WITH ORDINALITY AS given (name, count, position)
+WHERE service.organization_id = $1 AND service.id = $2;
+
+-- name: insert_service_need_resources :exec
+-- The resources of these groups, in the groups' order: the first array says of which group, counted
+-- from 1, each is.
+-- params: organization_id uuid, service_id uuid, need_positions integer[], resource_ids uuid[]
 INSERT INTO service_need_resource (organization_id, service_id, need_position, position, resource_id)
 SELECT service.organization_id, service.id, given.need_position, given.position, given.resource_id
 FROM service
-CROSS JOIN unnest($5::integer[], $6::uuid[]) WITH ORDINALITY AS given (need_position, resource_id, position)
+CROSS JOIN unnest($3::integer[], $4::uuid[]) WITH ORDINALITY AS given (need_position, resource_id, position)
 WHERE service.organization_id = $1 AND service.id = $2;

@@ -30,6 +30,12 @@ READS = re.compile(rf"\b(?:FROM|JOIN|UPDATE|USING)\s+({'|'.join(BY_ORGANIZATION)
 BOUND = re.compile(r"\borganization_id = (?:\$1\b|\w+\.organization_id\b)")
 INSERTS = re.compile(r"INSERT INTO \w+\s*\([^)]*\)\s*SELECT\s+(.*)", re.DOTALL)
 
+WRITES_IN_WITH = re.compile(r"\bAS (?:MATERIALIZED )?\(\s*(?:INSERT|UPDATE|DELETE)\b")
+INSERTS_LAST = re.compile(r"^INSERT INTO \w+\s*\([^)]*\)\s*SELECT\b", re.MULTILINE)
+
+OF_ONE_POSTGRES = {"close_messages", "move_as_seen"}
+"""Where the database is distributed, others do the same."""
+
 PLACED_BY_THEIR_READ = {"begin_epoch", "insert_events", "close_messages"}
 """What they write is where and when their read runs: the transaction's id, and the server's start.
 Where the database is distributed, record_events does the same as the first two.
@@ -106,6 +112,14 @@ def test_rows_are_inserted_from_a_row_of_the_organization(query: Query) -> None:
         assert READS.search(selected), "it reads no table of the organization"
         if query.name not in PLACED_BY_THEIR_READ:
             assert re.match(r"\w+\.organization_id,", selected), "the organization is not the row's"
+
+
+@pytest.mark.parametrize("query", OF_ONE, ids=lambda query: query.name)
+def test_what_a_statement_inserts_from_a_read_is_all_that_it_writes(query: Query) -> None:
+    """Citus does not find the shard of another table that it writes to in a WITH."""
+    if query.name not in OF_ONE_POSTGRES:
+        sql = plain(query.sql)
+        assert not (WRITES_IN_WITH.search(sql) and INSERTS_LAST.search(sql))
 
 
 async def test_a_function_that_a_statement_calls_says_where_it_runs(
