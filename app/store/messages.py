@@ -52,6 +52,7 @@ _CLAIM = query("claim_messages")
 _BEGIN = query("begin_attempts")
 _CLOSE = query("close_message")
 _CLOSE_TOGETHER = query("close_messages")
+_END_TOGETHER = query("end_messages")
 _POSTPONE = query("postpone_message")
 _APPOINTMENTS = query("appointments_of_messages")
 _KNOWN_IDS = query("known_message_ids")
@@ -502,12 +503,7 @@ async def close_messages(
     rows = await _CLOSE_TOGETHER.many(
         on,
         organization_id,
-        [end.claimed.id for end in ends],
-        [end.claimed.attempts for end in ends],
-        [end.status for end in ends],
-        [end.sent_at for end in ends],
-        [end.detail for end in ends],
-        [end.provider_message_id for end in ends],
+        *_columns_of(ends),
         [event_id for event_id, _ in events],
         [happening.type for _, happening in events],
         [happening.subject_id for _, happening in events],
@@ -516,6 +512,27 @@ async def close_messages(
         author.staff_subject,
     )
     return {MessageLogId(row["id"]) for row in rows}
+
+
+async def end_messages(
+    tx: Transaction, organization_id: OrganizationId, ends: Sequence[MessageEnd]
+) -> set[MessageLogId]:
+    """As `close_messages`, but the events are still to be recorded: where the database is
+    distributed, no statement writes to several tables.
+    """
+    rows = await _END_TOGETHER.many(tx, organization_id, *_columns_of(ends))
+    return {MessageLogId(row["id"]) for row in rows}
+
+
+def _columns_of(ends: Sequence[MessageEnd]) -> tuple[list[object], ...]:
+    return (
+        [end.claimed.id for end in ends],
+        [end.claimed.attempts for end in ends],
+        [end.status for end in ends],
+        [end.sent_at for end in ends],
+        [end.detail for end in ends],
+        [end.provider_message_id for end in ends],
+    )
 
 
 async def close_message(tx: Transaction, end: MessageEnd) -> bool:

@@ -247,27 +247,44 @@ FROM ours
 WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
 RETURNING reminder_log.id;
 
+-- fragment: ending_messages
+-- These claimed messages with how they ended; see close_messages.
+SELECT mine.id, ended.status, ended.sent_at, ended.detail, ended.provider_message_id
+FROM reminder_log AS mine
+JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
+    AS ended (id, attempts, status, sent_at, detail, provider_message_id)
+    ON ended.id = mine.id
+WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = ended.attempts AND mine.lease_until IS NOT NULL
+FOR UPDATE OF mine SKIP LOCKED;
+
+-- fragment: messages_ended
+-- They end, as `ours` says.
+UPDATE reminder_log
+SET status = ours.status, sent_at = ours.sent_at, detail = ours.detail, provider_message_id = ours.provider_message_id,
+    lease_until = NULL, wire_text = NULL, wire_since = NULL
+FROM ours
+WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
+RETURNING reminder_log.id;
+
+-- name: end_messages :many
+-- The same as close_messages without the events, which record_events writes in the same transaction:
+-- only where the database is distributed.
+-- params: organization_id uuid, ids uuid[], attempts integer[], statuses text[], sent_at timestamptz[], details text[], provider_message_ids text[]
+WITH ours AS MATERIALIZED (
+    {{ending_messages}}
+)
+{{messages_ended}};
+
 -- name: close_messages :many
 -- The end of these claimed messages, with its event where it makes one. Returns those that have
 -- ended by this: not those whose claim is no longer ours, nor those that somebody else is changing,
 -- which `close_message` waits for one by one. It is a transaction of its own, and one round trip.
 -- params: organization_id uuid, ids uuid[], attempts integer[], statuses text[], sent_at timestamptz[], details text[], provider_message_ids text[], event_ids uuid[], event_types text[], event_subject_ids uuid[], occurred_at timestamptz, actor text, actor_subject text
 WITH ours AS MATERIALIZED (
-    SELECT mine.id, ended.status, ended.sent_at, ended.detail, ended.provider_message_id
-    FROM reminder_log AS mine
-    JOIN unnest($2::uuid[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], $7::text[])
-        AS ended (id, attempts, status, sent_at, detail, provider_message_id)
-        ON ended.id = mine.id
-    WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = ended.attempts AND mine.lease_until IS NOT NULL
-    FOR UPDATE OF mine SKIP LOCKED
+    {{ending_messages}}
 ),
 closed AS (
-    UPDATE reminder_log
-    SET status = ours.status, sent_at = ours.sent_at, detail = ours.detail, provider_message_id = ours.provider_message_id,
-        lease_until = NULL, wire_text = NULL, wire_since = NULL
-    FROM ours
-    WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
-    RETURNING reminder_log.id
+    {{messages_ended}}
 ),
 begun AS (
     {{epoch_begun}}

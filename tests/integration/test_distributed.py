@@ -35,14 +35,12 @@ OF_ONE = sorted(
     (each for each in catalogue().values() if not each.all_organizations),
     key=lambda each: each.name,
 )
-AT_ONCE: Final = {"move_as_seen", "begin_epoch", "insert_events"}
+AT_ONCE: Final = {"move_as_seen", "begin_epoch", "insert_events", "close_messages"}
 """Sent to one PostgreSQL only."""
 
 OF_TWO_TASKS: Final = {
-    "close_messages",
     "insert_provider",
     "insert_resource",
-    "insert_service_needs",
     "release_next",
 }
 """And more, one after the other, in one transaction on one node."""

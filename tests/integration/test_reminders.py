@@ -502,6 +502,9 @@ async def claimed_together(post: Post, count: int) -> list[ClaimedMessage]:
     )
 
 
+LOCKED = "SELECT FROM reminder_log WHERE organization_id = $1 AND id = $2 FOR UPDATE"
+
+
 async def test_of_messages_that_begin_together_only_those_do_that_are_still_as_decided(
     post: Post,
 ) -> None:
@@ -510,7 +513,7 @@ async def test_of_messages_that_begin_together_only_those_do_that_are_still_as_d
     stays, moved, lost, locked = claimed
     now = datetime.now(UTC)
     async with transaction(post.api.resources.pool) as elsewhere:
-        await elsewhere.fetch("SELECT FROM reminder_log WHERE id = $1 FOR UPDATE", [locked.id])
+        await elsewhere.fetch(LOCKED, [stays.organization_id, locked.id])
         begun = await begin_attempts(
             post.api.resources.pool,
             stays.organization_id,
@@ -532,7 +535,7 @@ async def test_of_messages_that_begin_together_only_those_do_that_are_still_as_d
 
 
 async def test_the_end_of_a_message_is_recorded_though_that_of_another_has_to_wait(
-    post: Post,
+    post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Somebody is changing one of two rows: an erasure, say. The order of locks doesn't matter."""
     desk = Desk(post.api.resources)
@@ -542,7 +545,7 @@ async def test_the_end_of_a_message_is_recorded_though_that_of_another_has_to_wa
         MessageEnd(claimed=each, status=MessageStatus.SENT, sent_at=sent_at) for each in claimed
     ]
     async with transaction(post.api.resources.pool) as elsewhere:
-        await elsewhere.fetch("SELECT FROM reminder_log WHERE id = $1 FOR UPDATE", [claimed[0].id])
+        await elsewhere.fetch(LOCKED, [claimed[0].organization_id, claimed[0].id])
         closing = asyncio.gather(*(desk.close(end) for end in ends))
         await blocked_by(post.api, elsewhere)
         assert {row["id"]: row["status"] for row in await post.log()} == {
@@ -554,6 +557,7 @@ async def test_the_end_of_a_message_is_recorded_though_that_of_another_has_to_wa
     recorded = await post.api.rows("SELECT subject_id FROM event WHERE type = 'MESSAGE_SENT'")
     assert {row["subject_id"] for row in recorded} == {each.id for each in claimed}
     assert len(recorded) == 2
+    assert not caplog.messages, "they ended together"
 
 
 @pytest.mark.parametrize("breaks", ["render", "load_subjects"])
@@ -751,6 +755,7 @@ RETURNING channel AS a, address_digest AS b, channel AS c, address_digest AS d
 """
 
 
+@pytest.mark.usefixtures("one_postgres")
 @pytest.mark.parametrize(("name", "filled"), [("take_outbox", PLANNED), ("opted_out", OPTED_OUT)])
 async def test_a_batch_reads_its_own_rows_and_none_of_the_others_of_its_organization(
     own_api: Api, name: str, filled: str

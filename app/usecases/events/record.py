@@ -182,15 +182,14 @@ def record_hold(
     record_events(resources, writes, organization_id, [held], author=author, now=now)
 
 
-def record_message(
+def record_messages(
     resources: Resources,
     writes: Writes,
     organization_id: OrganizationId,
-    message_id: MessageLogId,
-    status: MessageStatus,
+    ended: Mapping[MessageLogId, MessageStatus],
 ) -> None:
-    """A message was sent or has failed permanently; a skipped one makes no event."""
-    events = events_of_messages(resources, {message_id: status})
+    """Messages were sent or have failed permanently; a skipped one makes no event."""
+    events = events_of_messages(resources, ended)
     if events:
         insert_events(
             writes, organization_id, events, author=PROGRAM, occurred_at=resources.clock()

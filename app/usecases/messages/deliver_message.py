@@ -43,11 +43,12 @@ from app.store.messages import (
     begin_attempts,
     close_message,
     close_messages,
+    end_messages,
     known_message_ids,
     postpone_message,
 )
 from app.store.pool import DatabaseUnavailableError, transaction
-from app.usecases.events.record import events_of_messages, record_message
+from app.usecases.events.record import events_of_messages, record_messages
 from app.usecases.messages.compose_messages import facts_of, language_of, load_subjects
 
 if TYPE_CHECKING:
@@ -453,16 +454,8 @@ class Desk:
         self, organization_id: OrganizationId, ends: Sequence[MessageEnd]
     ) -> dict[MessageLogId, Exception]:
         resources = self._resources
-        statuses = {end.claimed.id: end.status for end in ends}
         try:
-            closed = await close_messages(
-                resources.pool,
-                organization_id,
-                ends,
-                events_of_messages(resources, statuses),
-                author=PROGRAM,
-                occurred_at=resources.clock(),
-            )
+            closed = await self._end_together(organization_id, ends)
         except DatabaseUnavailableError as away:
             return {end.claimed.id: away for end in ends}
         except Exception:  # noqa: BLE001  one by one, it shows which
@@ -475,10 +468,33 @@ class Desk:
             try:
                 async with transaction(resources.pool) as tx:
                     if await close_message(tx, end):
-                        record_message(resources, tx, organization_id, end.claimed.id, end.status)
+                        record_messages(
+                            resources, tx, organization_id, {end.claimed.id: end.status}
+                        )
             except Exception as error:  # noqa: BLE001  raised where the message was sent
                 failures[end.claimed.id] = error
         return failures
+
+    async def _end_together(
+        self, organization_id: OrganizationId, ends: Sequence[MessageEnd]
+    ) -> set[MessageLogId]:
+        """Those of these messages that have ended by this, with their events."""
+        resources = self._resources
+        statuses = {end.claimed.id: end.status for end in ends}
+        if not resources.pool.is_distributed:
+            return await close_messages(
+                resources.pool,
+                organization_id,
+                ends,
+                events_of_messages(resources, statuses),
+                author=PROGRAM,
+                occurred_at=resources.clock(),
+            )
+        async with transaction(resources.pool) as tx:
+            closed = await end_messages(tx, organization_id, ends)
+            ended = {row: status for row, status in statuses.items() if row in closed}
+            record_messages(resources, tx, organization_id, ended)
+        return closed
 
 
 def _decided(

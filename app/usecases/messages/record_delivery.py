@@ -12,7 +12,7 @@ from app.notify.outcome import PermanentFailure, Sent
 from app.notify.sms import is_genuine, read_form, read_status
 from app.store.messages import record_delivery as store_delivery
 from app.store.pool import transaction
-from app.usecases.events.record import record_message
+from app.usecases.events.record import record_messages
 from app.usecases.messages.messaging import report_path
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ async def record_delivery(
                 provider_message_id=report.provider_message_id,
             )
             if is_news:
-                record_message(resources, tx, organization_id, message_id, status)
+                record_messages(resources, tx, organization_id, {message_id: status})
     return Report.TAKEN

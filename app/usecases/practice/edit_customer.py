@@ -35,7 +35,7 @@ from app.store.locks import lock_external_ids
 from app.store.messages import stop_messages_of_customer
 from app.store.pool import transaction
 from app.usecases.booking.idempotency import caller_name
-from app.usecases.events.record import customer_changed, record_edit, record_events, record_message
+from app.usecases.events.record import customer_changed, record_edit, record_events, record_messages
 from app.usecases.messages.opt_out import want_again
 from app.usecases.messages.vouch_for_phone import vouch_for_phone
 
@@ -240,8 +240,9 @@ async def erase_customer(
         if stored is None:
             return NotFound(what="customer")
         now = resources.clock()
-        for message_id in await stop_messages_of_customer(tx, viewer.organization_id, customer_id):
-            record_message(resources, tx, viewer.organization_id, message_id, MessageStatus.FAILED)
+        stopped = await stop_messages_of_customer(tx, viewer.organization_id, customer_id)
+        failed = dict.fromkeys(stopped, MessageStatus.FAILED)
+        record_messages(resources, tx, viewer.organization_id, failed)
         caller = None if stored.subject is None else caller_name(Role.CUSTOMER, stored.subject)
         erased = await store_erasure(
             tx, viewer.organization_id, stored, caller=caller, erased_at=now
