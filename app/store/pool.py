@@ -429,6 +429,8 @@ async def commit_at_once(on: Kept, writes: Writes) -> None:
     except asyncpg.ExclusionViolationError as violation:
         raise OvertakenError("TAKEN") from violation
     except asyncpg.PostgresError as error:
+        if writes.is_distributed and isinstance(error, asyncpg.DeadlockDetectedError):
+            raise OvertakenError("LOCKED") from error
         if error.sqlstate != OVERTAKEN:
             raise
         raise OvertakenError(error.args[0]) from error
@@ -463,11 +465,14 @@ async def _block(
                 yield running
                 if not running.is_doomed:
                     await running.write()
-            except BaseException:
+            except BaseException as error:
                 # The error of the block matters more than one of the rollback after it; the pool
                 # drops such a connection.
                 with _outages_hidden(connection):
                     await block.rollback()
+                if pool.is_distributed and isinstance(error, asyncpg.DeadlockDetectedError):
+                    # With the move of a shard, which waits for its writers and lets none begin.
+                    raise DatabaseUnavailableError from error
                 raise
             with _unavailable_on_outage(connection):
                 await (block.rollback() if running.is_doomed else block.commit())
