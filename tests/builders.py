@@ -526,9 +526,28 @@ def subset(values: Mapping[str, Any], names: Sequence[str]) -> Json:
 
 async def blocked_by(api: Api, holder: Transaction) -> None:
     """Until another transaction waits for what this one holds."""
-    [[holds]] = await holder.fetch("SELECT pg_backend_pid()", [])
+    if api.resources.pool.is_distributed:
+        own, waiting = (
+            "citus_backend_gpid()",
+            "SELECT FROM citus_lock_waits WHERE blocking_gpid = $1",
+        )
+    else:
+        own = "pg_backend_pid()"
+        waiting = "SELECT FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
+    [[holds]] = await holder.fetch(f"SELECT {own}", [])
     async with asyncio.timeout(10):
-        while not await api.rows(  # noqa: ASYNC110
-            "SELECT pid FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))", holds
-        ):
+        while not await api.rows(waiting, holds):  # noqa: ASYNC110
             await asyncio.sleep(0)  # PostgreSQL tells nobody that a lock is waited for
+
+
+async def blocked(api: Api, count: int = 1) -> None:
+    """Until so many statements wait for what transactions of this database hold."""
+    waiting = (
+        "SELECT DISTINCT waiting_gpid FROM citus_lock_waits"
+        if api.resources.pool.is_distributed
+        else "SELECT pid FROM pg_stat_activity"
+        " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+    )
+    async with asyncio.timeout(20):
+        while len(await api.rows(waiting)) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0)

@@ -15,8 +15,8 @@ import asyncpg
 from app.standins.embedded import Servers
 from app.store.migrations import distribute, migrate
 
-SHARDS: Final = 4
-"""As few as can be on both of two nodes: each is as many tables."""
+SHARDS: Final = 2
+"""One for each of two nodes: each is some forty tables."""
 
 TRIES: Final = 60
 PAUSE_SECONDS: Final = 0.5

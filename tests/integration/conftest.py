@@ -11,7 +11,7 @@ from app.settings import LimitSettings, ManageKey, Settings
 from app.standins.embedded import EmbeddedError, Servers, redis_program
 from tests.builders import Api, Running, running
 from tests.cluster import Cluster, redis_cluster
-from tests.databases import a_copy
+from tests.databases import a_copy, nodes_of
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +51,13 @@ def cluster(_cluster: Cluster) -> Cluster:
     """A whole, empty Redis Cluster, started for the first test that wants it."""
     _cluster.mend()
     return _cluster
+
+
+@pytest.fixture(scope="session")
+async def one_postgres(servers: Servers) -> None:
+    """For a test of what one PostgreSQL plans, reads or counts, or of a schema of its own."""
+    if len(await nodes_of(servers.database_url)) > 1:
+        pytest.skip("on Citus, plans and counts are those of its nodes, and tables are distributed")
 
 
 @pytest.fixture

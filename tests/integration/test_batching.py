@@ -242,6 +242,7 @@ FILL = """
 """
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_a_year_of_appointments_is_never_read_from_end_to_end(own_api: Api) -> None:
     """A provider with 5,000 appointments, among others as busy: what lists and books reads through
     indexes, and no more rows than stand in the dates asked for.

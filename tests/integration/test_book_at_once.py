@@ -405,8 +405,8 @@ async def test_an_appointment_that_is_locked_is_waited_for_the_long_way(
     booked = made(await book(api, provider, NINE), "BookingConfirmation")
     async with transaction(api.resources.pool) as holder:
         await holder.fetch(
-            "SELECT id FROM appointment WHERE id = $1 FOR KEY SHARE",
-            (key_in(booked["appointment"]["id"]),),
+            "SELECT id FROM appointment WHERE organization_id = $1 AND id = $2 FOR KEY SHARE",
+            (api.organization.id, key_in(booked["appointment"]["id"])),
         )
         doing = asyncio.create_task(
             way_of(move(api, booked, TEN) if kind is MOVED else cancel(api, booked), kind)
@@ -1097,6 +1097,7 @@ async def test_every_table_that_a_calendar_is_read_from_raises_the_version_of_th
     }
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_its_functions_read_by_indexes_under_one_plan(api: Api) -> None:
     """Whatever was in a table when a connection first ran them."""
     names = ["book_as_seen", "circumstances_of_booking", "claims_under_lock", "lock_change_as_seen"]

@@ -40,7 +40,7 @@ from app.store.locks import (
 from app.store.pool import Transaction, transaction
 from app.store.sql import query
 from app.usecases.booking.hold_slot import sweep_expired_holds
-from tests.builders import NOW, Api, a_provider, an_appointment, book, key_in, listed
+from tests.builders import NOW, Api, a_provider, an_appointment, blocked, book, key_in, listed
 from tests.lives import broken_laws, cancel, move
 
 DAY = date(2026, 1, 14)
@@ -301,14 +301,10 @@ async def test_a_look_sees_what_the_holder_of_the_lock_wrote(api: Api) -> None:
     async with transaction(api.resources.pool) as tx:
         lock = await lock_calendars(tx, organization, {ada: [DAY]})
         looking = asyncio.create_task(look())
-        async with asyncio.timeout(30):
-            while not await api.rows(WAITING_FOR_THE_LOCK):
-                assert not looking.done(), "it waits for the lock"
+        await blocked(api)
+        assert not looking.done(), "it waits for the lock"
         assert await take(tx, lock, {ada: (a_claim(TEN),)}, owner)
     assert list(await looking) == [a_claim(TEN)]
-
-
-WAITING_FOR_THE_LOCK = "SELECT pid FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
 
 
 def test_the_keys_of_locks_are_those_of_0_1_0() -> None:

@@ -28,6 +28,7 @@ from tests.builders import (
     Running,
     a_provider,
     a_service,
+    blocked,
     instant,
     key_in,
     made,
@@ -439,17 +440,7 @@ async def test_holds_that_expired_at_midnight_wait_for_nobody_in_a_circle(both: 
 
 # ---------------------------------------------------------------- the worker
 
-
-async def waiting(api: Api, count: int) -> None:
-    """Until so many statements wait for a lock on this database."""
-    async with asyncio.timeout(20):
-        while True:
-            rows = await api.rows(
-                "SELECT count(*) AS waiting FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if rows[0]["waiting"] >= count:
-                return
+ALL_LOCKED = "SELECT FROM appointment WHERE organization_id = $1 FOR UPDATE"
 
 
 @pytest.mark.parametrize("first", ["the worker", "the provider"])
@@ -463,17 +454,17 @@ async def test_completion_by_itself_against_a_no_show_in_either_order(
     async with api.resources.pool.connection() as blocker:
         block = blocker.transaction()
         await block.start()
-        await blocker.execute("SELECT FROM appointment FOR UPDATE")
+        await blocker.execute(ALL_LOCKED, api.organization.id)
         values: Json = {} if expected is None else {"expectedVersion": expected}
         if first == "the worker":
             completing = asyncio.create_task(complete_what_ended(api.resources))
-            await waiting(api, 1)
+            await blocked(api, 1)
             telling = asyncio.create_task(no_show(alone.other, visit, **values))
         else:
             telling = asyncio.create_task(no_show(alone.other, visit, **values))
-            await waiting(api, 1)
+            await blocked(api, 1)
             completing = asyncio.create_task(complete_what_ended(api.resources))
-        await waiting(api, 2)
+        await blocked(api, 2)
         await block.rollback()
     completed, told = await completing, await telling
     if first == "the provider":
@@ -515,10 +506,10 @@ async def test_a_move_out_of_the_way_of_the_worker_is_not_completed(alone: Both)
     async with api.resources.pool.connection() as mover:
         block = mover.transaction()
         await block.start()
-        await mover.execute("SELECT FROM appointment FOR UPDATE")
+        await mover.execute(ALL_LOCKED, api.organization.id)
         turn(alone, ELEVEN)
         completing = asyncio.create_task(complete_what_ended(api.resources))
-        await waiting(api, 1)
+        await blocked(api, 1)
         # What a clock that is behind would still allow.
         await mover.execute(
             "UPDATE appointment SET starts_at = starts_at + interval '1 day', ends_at = ends_at + "
@@ -558,11 +549,11 @@ async def test_what_is_being_written_about_a_customer_is_erased_with_the_rest(
             if change == "a cancellation"
             else move(api, visit, ELEVEN, caller=robin)
         )
-        await waiting(api, 1)
+        await blocked(api, 1)
         erasing = asyncio.create_task(
             both.other.ask(ERASE, caller=api.admin, input={"id": found["customer"]["id"]})
         )
-        await waiting(api, 2)
+        await blocked(api, 2)
     assert (await changing)["__typename"] in {"Appointment", "BookingConfirmation"}
     assert (await erasing)["answer"]["__typename"] == "Customer"
     for table in ("appointment", "appointment_history", "idempotency_key", "customer", "hold"):

@@ -22,6 +22,7 @@ from tests.builders import (
     a_provider,
     a_service,
     an_appointment,
+    blocked,
     blocked_by,
     book,
     key_in,
@@ -397,7 +398,7 @@ async def test_a_hold_that_expires_while_its_use_waits_no_longer_counts(api: Api
         await blocked_by(api, holder)
         api.clock.set(expires_at)
         other = asyncio.create_task(try_booking(api, ada, ON_FRIDAY[0]))
-        await waiting(api, 2)
+        await blocked(api, 2)
     used, booked = await asyncio.gather(using, other)
     winner = made(used if "appointment" in used else booked, "BookingConfirmation")
     made(
@@ -422,22 +423,7 @@ async def test_a_hold_that_expires_after_it_was_used_was_counted(api: Api) -> No
         await blocked_by(api, holder)
         api.clock.set(expires_at)
         other = asyncio.create_task(try_booking(api, ada, ON_FRIDAY[0]))
-        await waiting(api, 2)
+        await blocked(api, 2)
     made(await using, "BookingConfirmation")
     assert made(await other, "SlotUnavailableError")["reasons"] == ["LIMIT_REACHED"]
     assert await confirmed(api) == [NINE]
-
-
-async def waiting(api: Api, count: int) -> None:
-    """Until so many transactions wait for others."""
-    async with asyncio.timeout(10):
-        while (  # noqa: ASYNC110
-            len(
-                await api.rows(
-                    "SELECT pid FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-                )
-            )
-            < count
-        ):
-            await asyncio.sleep(0)  # PostgreSQL tells nobody that a lock is waited for

@@ -55,6 +55,7 @@ async def exists(pool: Pool, table: str) -> bool:
     return bool((await pool.fetch("SELECT to_regclass($1) IS NOT NULL AS it", (table,)))[0]["it"])
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_each_file_is_applied_once_in_order(
     folder: Path, empty_database: str, empty_pool: Pool
 ) -> None:
@@ -106,6 +107,7 @@ SELECT 1 / (SELECT count(*) FROM first);
 """
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_a_file_may_be_committed_statement_by_statement(
     folder: Path, empty_database: str, empty_pool: Pool
 ) -> None:

@@ -425,6 +425,7 @@ async def test_first_bookings_at_once_leave_each_customer_in_the_list_once(api: 
         assert len(await found(api, f"{name} kim")) == 1
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_a_first_booking_finds_the_words_of_its_guest_once(api: Api) -> None:
     """The customer and the appointment are written in one statement, and the triggers of both find
     words: the second one sees that they are there.
@@ -482,6 +483,7 @@ async def test_a_text_without_accents_has_the_words_of_one_with_them(api: Api) -
         assert row["without"] == row["with_accents"], text
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_a_booking_reads_no_words_of_other_customers(api: Api) -> None:
     """Though nobody had any when its connection made its plans, which last as long as it does: else
     each booking would read the words of all customers.

@@ -8,6 +8,8 @@ from app.store.pool import transaction
 from app.store.sql import query
 from tests.builders import Api
 
+pytestmark = pytest.mark.usefixtures("one_postgres")
+
 PROVIDERS = 300
 SUBJECTS = """
 INSERT INTO subject (organization_id, id, kind)

@@ -237,6 +237,7 @@ async def test_the_same_key_gives_the_same_seats_and_one_seat_is_as_none_given(a
     assert await sittings(api, yoga) == [[1]]
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_joining_a_session_costs_two_round_trips_more_than_a_plain_booking(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

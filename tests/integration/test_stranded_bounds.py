@@ -148,12 +148,14 @@ async def few_are_read(api: Api, monkeypatch: pytest.MonkeyPatch, *, visits: int
         assert await read_by(api, name, *values) <= 1.2 * STRETCH, name
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_a_page_reads_few_rows_of_a_practice_with_many_appointments(
     own_api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await few_are_read(own_api, monkeypatch, visits=11_000)
 
 
+@pytest.mark.usefixtures("one_postgres")
 @pytest.mark.full
 async def test_a_page_reads_few_rows_of_a_practice_with_100_000_appointments(
     own_api: Api, monkeypatch: pytest.MonkeyPatch

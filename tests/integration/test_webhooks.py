@@ -517,7 +517,8 @@ async def test_what_waited_for_purged_deliveries_is_delivered(api: Api, receiver
     await api.rows("UPDATE event SET occurred_at = $1 RETURNING 1", api.clock.now)
     await api.rows(
         "UPDATE webhook_delivery SET occurred_at = CASE WHEN version < 3 THEN $1::timestamptz ELSE $2 END "
-        "FROM event WHERE event.id = event_id RETURNING 1",
+        "FROM event WHERE event.id = event_id AND event.organization_id = webhook_delivery.organization_id "
+        "RETURNING 1",
         api.clock.now - api.resources.retention.events - timedelta(days=1),
         api.clock.now,
     )
@@ -526,6 +527,7 @@ async def test_what_waited_for_purged_deliveries_is_delivered(api: Api, receiver
     assert [got.version for got in receiver.received] == [1, 3]
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_a_backlog_costs_no_more_than_what_is_fetched(api: Api, receiver: Receiver) -> None:
     hook = key_of("Webhook", (await a_webhook(api, receiver.url, "PROVIDER_CHANGED"))["id"])
     await api.rows(BACKLOG, api.organization.id, hook, 10_000)
