@@ -233,10 +233,15 @@ Slug = Annotated[
         "must be an organization's slug: small letters, digits and “-”.",
     ),
 ]
+# As `app.core.addresses`, which this layer can't import: mail is sent from no other address.
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]+"
+_LABEL: Final = (
+    r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?"
+)
 MailAddress = Annotated[
     str,
     _matching(
-        r"[^\s@<>,;:]+@[^\s@<>,;:]+",
+        rf"(?!\S*\s)(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*",
         "must be a bare e-mail address, such as no-reply@salon.example.",
     ),
 ]

@@ -122,6 +122,10 @@ def test_the_ways_out_to_people_are_read_whole() -> None:
             {"SLOTWRIGHT_SMTP_URL": "smtp://mail.example", "SLOTWRIGHT_MAIL_FROM": "Me <a@b.c>"},
             "bare",
         ),
+        *(
+            ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example", "SLOTWRIGHT_MAIL_FROM": odd}, "bare")
+            for odd in ("a..b@c.example", "a@[192.0.2.1]", "a@b_c.example", "a b@c.example", "a@c.")
+        ),
         ({"SLOTWRIGHT_TWILIO_ACCOUNT_SID": "AC1"}, "SLOTWRIGHT_TWILIO_AUTH_TOKEN is not set."),
         ({"SLOTWRIGHT_PUBLIC_URL": "https://a.example/?x"}, "SLOTWRIGHT_PUBLIC_URL"),
         ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/"}, "{token}"),
