@@ -93,7 +93,7 @@ SEVERAL_NEED_A_SERVICE = say("Several providers are taken for a service only.")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 _UNPRINTABLE_IN_PARAGRAPHS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
-# Addresses that the library takes and leaves as they are, where it takes their domains.
+# Addresses that the library accepts unchanged if it accepts their domains.
 _PLAIN_ADDRESS = re.compile(
     r"(?P<local_part>[a-z0-9]+(?:[.+_-][a-z0-9]+)*)@(?P<domain>[a-z0-9.-]+)", re.ASCII
 )
@@ -977,8 +977,8 @@ def _email(field: str, value: str | None) -> str | None:
 
 
 def _mail_address(typed: str) -> str | None:
-    """The address as it is kept; None where it is none. Most need only their domain checked, which
-    others have, too.
+    """The address in the form that is stored; None where it is not one. Of most, only the domain
+    has to be checked, and it was checked before.
     """
     plain = _PLAIN_ADDRESS.fullmatch(typed)
     if plain is not None and len(typed) <= _PLAIN_ADDRESS_LENGTH:
@@ -996,7 +996,7 @@ def _mail_address(typed: str) -> str | None:
     weigh=lambda arguments, domain: 2 * len(arguments[0]) + 4 * len(domain or "") + 150,
 )
 def _mail_domain(name: str) -> str | None:
-    """The domain as it is kept; None where mail can't be sent to it."""
+    """The domain in the form that is stored; None where mail can't be sent to it."""
     try:
         return validate_email(f"a@{name}", check_deliverability=False).domain
     except EmailNotValidError:

@@ -68,8 +68,8 @@ KEEP_AFTER_SECONDS: Final = 0.02
 """How much later a computed day is packed and sent: the callers who wait for it go first."""
 
 KEEP_PAUSES: Final = 10
-"""How many times it is put off by as much, while something else is computed: pages that are asked
-for side by side are answered before any of them is kept.
+"""How many times that is postponed by as much again while other days are computed: concurrent pages
+are answered before any of them is packed.
 """
 
 LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"

@@ -555,7 +555,7 @@ _TOKEN_BYTES: Final = 350
 _DOCUMENT_BYTES: Final = 3_000
 _OPERATION_BYTES: Final = 6_000
 _SELECTION_BYTES: Final = 150
-"""Of what is remembered of the selections that were gone through, for a token."""
+"""Of the selections that were collected, for each token of the document."""
 
 
 def _weigh_document(text: str, document: Document) -> int:

@@ -75,8 +75,8 @@ class _Gone(Exception):  # noqa: N818  says what happened
 
 
 class SendsWhole(Protocol):
-    """A server's `send` that takes an answer with status 200 as a whole. Where it is wrapped, or
-    the server has none, ASGI's messages do.
+    """A server's `send` that takes an answer with status 200 as a whole. Where the server has none,
+    or a middleware hides it, the answer is sent by ASGI's messages.
     """
 
     def whole(self, lines: bytes, body: bytes) -> Awaitable[None]:
