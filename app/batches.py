@@ -43,7 +43,7 @@ class Batches(Generic[Request, Answer]):
         self._senders: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: Request) -> Answer:
-        """Raises what `send` raises."""
+        """Raises what `send` raises. A request is sent even if its caller is cancelled."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._gathered.append((request, answer))
         if len(self._senders) < self._at_once:

@@ -192,7 +192,8 @@ class Feed:
     async def publish(self, changes: Sequence[Change]) -> None:
         """Publishes changes that were committed here: to subscribers here at once, to other
         processes by a message. A message that can't be sent is counted, and no exception is raised;
-        once Redis is reachable again, the other processes get a message to read for themselves.
+        once Redis is reachable again, the other processes get a message to read for themselves. If
+        the caller is cancelled, as at a shutdown, the message is sent before `close` ends.
         """
         if not changes:
             return
