@@ -276,6 +276,7 @@ async def test_too_many_operations_at_once_are_refused_one_by_one() -> None:
             "error",
             "RATE_LIMITED",
         )
+        await eventually(served, sources=3)
         await socket.send({"type": "complete", "id": "a"})
         await eventually(served, sources=2)
         assert (await socket.run("d", "{hello}"))[0]["type"] == "next"
