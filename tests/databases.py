@@ -20,7 +20,9 @@ SHARDS: Final = 2
 
 TRIES: Final = 60
 PAUSE_SECONDS: Final = 0.5
-"""Citus itself is connected to a database that is to be copied, and comes back after some seconds."""
+"""Citus itself is connected to a database that is to be copied or dropped, and comes back after some
+seconds.
+"""
 
 
 def on_database(database_url: str, name: str) -> str:
@@ -45,14 +47,17 @@ async def nodes_of(database_url: str) -> list[str]:
 async def an_empty_database(servers: Servers, name: str) -> AsyncIterator[str]:
     """The address of a database with nothing in it but, on a cluster, Citus."""
     nodes = await nodes_of(servers.database_url)
-    await _on_each(nodes, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    await _drop(nodes, name)
     await _on_each(nodes, f'CREATE DATABASE "{name}"')
     try:
         if len(nodes) > 1:
-            await _join([on_database(node, name) for node in nodes])
+            # Each writes the roles of all nodes, so test processes take turns.
+            async with _connected(nodes[0]) as turn:
+                await turn.execute("SELECT pg_advisory_lock(hashtext('join'))")
+                await _join([on_database(node, name) for node in nodes])
         yield on_database(servers.database_url, name)
     finally:
-        await _on_each(nodes, f'DROP DATABASE "{name}" WITH (FORCE)')
+        await _drop(nodes, name)
 
 
 @asynccontextmanager
@@ -79,7 +84,7 @@ async def a_copy(servers: Servers, template: str, name: str) -> AsyncIterator[st
     try:
         yield on_database(servers.database_url, name)
     finally:
-        await _on_each(nodes, f'DROP DATABASE "{name}" WITH (FORCE)')
+        await _drop(nodes, name)
 
 
 async def _copy(node: str, create: str, template: str) -> None:
@@ -96,6 +101,18 @@ async def _copy(node: str, create: str, template: str) -> None:
             else:
                 return
     raise TimeoutError(create)
+
+
+async def _drop(nodes: list[str], name: str) -> None:
+    for node in nodes:
+        async with _connected(node) as connection:
+            for _ in range(TRIES):
+                try:
+                    await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+                except asyncpg.ObjectInUseError:
+                    await asyncio.sleep(PAUSE_SECONDS)
+                else:
+                    break
 
 
 async def _join(nodes: list[str]) -> None:

@@ -23,11 +23,11 @@ from app.admission import lines
 from app.cache import new_guests
 from app.core.booking import BookingWish
 from app.core.changes import AppointmentChangeKind
-from app.core.ids import OrganizationId
+from app.core.ids import OrganizationId, ProviderId
 from app.core.viewer import Viewer
 from app.store import pool as store_pool
 from app.store.idempotency import RequestKey
-from app.store.locks import lock_key
+from app.store.locks import lock_rules
 from app.store.pool import DatabaseUnavailableError, Kept, Pool, Writes, transaction
 from app.store.sql import query
 from app.telemetry.metrics import BOOKING_WAYS
@@ -385,8 +385,8 @@ async def test_a_move_rests_on_the_settings_as_they_are_by_then(
     await settled(allowsCustomerOverlap=True)
     async with transaction(api.resources.pool) as holder:
         await holder.fetch(
-            "SELECT id FROM appointment WHERE id = $1 FOR UPDATE",
-            (key_in(booked["appointment"]["id"]),),
+            "SELECT id FROM appointment WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+            (api.organization.id, key_in(booked["appointment"]["id"])),
         )
         moving = asyncio.create_task(way_of(move(api, booked, NINE, caller=kim), MOVED))
         await blocked_by(api, holder)
@@ -514,9 +514,8 @@ async def test_a_lock_that_is_taken_is_waited_for_the_long_way(api: Api) -> None
     """A change of rules that is being written holds it: the booking comes before or after."""
     provider = await a_provider(api)
     made(await book(api, provider, TEN), "BookingConfirmation")
-    key = lock_key("rules", api.organization.id, key_in(provider["id"]))
     async with transaction(api.resources.pool) as holder:
-        await holder.fetch("SELECT pg_advisory_xact_lock($1)", (key,))
+        await lock_rules(holder, api.organization.id, [ProviderId(key_in(provider["id"]))])
         booking = asyncio.create_task(way_of(book(api, provider, NINE)))
         await blocked_by(api, holder)
     answer, went = await booking

@@ -402,6 +402,7 @@ async def test_a_booking_and_an_erasure_at_once_end_as_one_after_the_other(
         )
     found = await api.rows(
         "SELECT appointment.contact_name FROM appointment JOIN customer ON customer.id = customer_id "
+        "AND customer.organization_id = appointment.organization_id "
         "WHERE appointment.organization_id = $1 AND erased_at IS NOT NULL AND contact_name <> 'Erased'",
         api.organization.id,
     )

@@ -511,17 +511,19 @@ async def test_a_move_out_of_the_way_of_the_worker_is_not_completed(alone: Both)
         completing = asyncio.create_task(complete_what_ended(api.resources))
         await blocked(api, 1)
         # What a clock that is behind would still allow.
+        own = api.organization.id
+        starts_at, ends_at = (instant(each) + timedelta(days=1) for each in (TEN, ELEVEN))
+        for change in (
+            "appointment SET starts_at = $2, ends_at = $3",
+            "claim SET during = tstzrange($2, $3), visit = tstzrange($2, $3)",
+        ):
+            await mover.execute(
+                f"UPDATE {change} WHERE organization_id = $1", own, starts_at, ends_at
+            )
         await mover.execute(
-            "UPDATE appointment SET starts_at = starts_at + interval '1 day', ends_at = ends_at + "
-            "interval '1 day'"
-        )
-        await mover.execute(
-            "UPDATE claim SET during = tstzrange(lower(during) + interval '1 day', upper(during) + "
-            "interval '1 day'),"
-            " visit = tstzrange(lower(visit) + interval '1 day', upper(visit) + interval '1 day')"
-        )
-        await mover.execute(
-            "UPDATE appointment_history SET to_starts_at = to_starts_at + interval '1 day'"
+            "UPDATE appointment_history SET to_starts_at = $2 WHERE organization_id = $1",
+            own,
+            starts_at,
         )
         await block.commit()
     assert await completing == 0

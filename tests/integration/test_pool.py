@@ -104,10 +104,10 @@ async def test_a_read_on_a_kept_connection_that_died_is_run_on_another_and_a_wri
     async with pool.kept() as kept:
         first = await process(kept)
         assert await process(kept) == first
-        await pool.fetch("SELECT pg_terminate_backend($1, 5000)", (first,))
+        await pool.fetch("SELECT pg_terminate_backend($1::integer, 5000)", (first,))
         second = await process(kept)
         assert second != first
-        await pool.fetch("SELECT pg_terminate_backend($1, 5000)", (second,))
+        await pool.fetch("SELECT pg_terminate_backend($1::integer, 5000)", (second,))
         with pytest.raises(DatabaseUnavailableError):
             await kept.execute("UPDATE pg_class SET relname = relname WHERE false", ())
 
