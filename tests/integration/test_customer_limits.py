@@ -280,6 +280,7 @@ async def test_customers_of_other_organizations_are_others(api: Api) -> None:
 # ---------------------------------------------------------------- what it costs
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_where_nothing_is_limited_nothing_more_is_sent(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.ids import ResourceId
 from app.free_times.keys import stamp_key
-from app.store.locks import lock_key
+from app.store.locks import share_rules
 from app.store.pool import transaction
 from tests.builders import (
     CREATE_RESOURCE,
@@ -281,8 +281,7 @@ async def test_a_change_holds_back_bookings_and_invalidates_what_is_cached(api: 
         for stamp in stamps.values():
             await redis.set(stamp, b"a stamp")
         async with transaction(api.resources.pool) as tx:
-            rules = lock_key("rules", api.organization.id, keys[room["id"]])
-            await tx.fetch("SELECT pg_advisory_xact_lock_shared($1)::text AS got", (rules,))
+            await share_rules(tx, api.organization.id, [keys[room["id"]]])
             asking = asyncio.create_task(change(api, document, **values))
             await blocked_by(api, tx)
             assert not asking.done()

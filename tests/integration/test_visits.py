@@ -712,6 +712,7 @@ def a_room_of(*rooms: ResourceId, count: int = 1) -> tuple[ResourceGroup, ...]:
     return (ResourceGroup(name="room", count=count, resource_ids=rooms),)
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_where_nothing_is_left_to_choose_a_visit_is_not_guessed_first(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
