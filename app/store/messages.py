@@ -49,6 +49,7 @@ _BOOKED_VISITS = query("booked_visits")
 _GROUP_VISITS = query("group_visits")
 _WAITING = query("waiting_messages")
 _CLAIM = query("claim_messages")
+_GIVE_BACK = query("give_back")
 _BEGIN = query("begin_attempts")
 _CLOSE = query("close_message")
 _CLOSE_TOGETHER = query("close_messages")
@@ -457,6 +458,13 @@ async def claim_messages(
         )
         for row in await _CLAIM.many(on, organization_id, ids, real_now, lease_until)
     ]
+
+
+async def give_back(on: Executor, claimed: ClaimedMessage, *, real_now: datetime) -> None:
+    """A claimed message that no attempt began with waits as before. The claim may not be used any
+    more.
+    """
+    await _GIVE_BACK.exec(on, claimed.organization_id, claimed.id, claimed.attempts, real_now)
 
 
 async def begin_attempts(

@@ -206,6 +206,13 @@ RETURNING reminder_log.id, reminder_log.appointment_id, reminder_log.time_versio
     reminder_log.attempts, reminder_log.detail, reminder_log.wire_text, reminder_log.wire_since,
     reminder_log.session_id;
 
+-- name: give_back :exec
+-- A claimed message that no attempt began with: it waits as before, and the claim was no attempt.
+-- params: organization_id uuid, id uuid, attempts integer, real_now timestamptz
+UPDATE reminder_log
+SET attempts = attempts - 1, lease_until = $4
+WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND lease_until IS NOT NULL;
+
 -- name: begin_attempts :many
 -- These messages are about to be handed to the mail server or the gateway: from now on they may
 -- have arrived, until their outcome is known. Returns those that may be handed over. The others are

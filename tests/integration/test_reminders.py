@@ -26,9 +26,9 @@ from app.store.messages import (
 )
 from app.store.pool import transaction
 from app.store.sql import Executor, catalogue
-from app.usecases.messages import deliver_message
+from app.usecases.messages import deliver_message, send_messages
 from app.usecases.messages.deliver_message import Desk
-from app.usecases.messages.send_messages import log_what_is_due
+from app.usecases.messages.send_messages import LEASE, LEASE_RESERVE, log_what_is_due
 from tests.builders import Api, Json, a_provider, an_appointment, blocked_by, instant, made
 from tests.integration.reminders import UPDATE_ORGANIZATION, Post, a_post
 
@@ -671,6 +671,32 @@ async def test_a_lost_answer_is_remembered_while_the_server_is_away(post: Post) 
     [row] = await post.ends("BOOKED")
     assert row[3] == "FAILED"
     assert "unknown" in (row[4] or "")
+
+
+async def test_a_message_that_was_claimed_too_long_ago_is_given_back_untried(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a slow mail server would use up the attempts of messages that wait behind others."""
+    monkeypatch.setattr(send_messages, "SENDING_AT_ONCE", 1)
+    slow = iter([LEASE - LEASE_RESERVE + timedelta(seconds=1)])
+    passed = timedelta()
+
+    async def reached(stage: str, _address: str) -> None:
+        nonlocal passed
+        if stage == "DATA":
+            passed += next(slow, timedelta())
+
+    post.mail.reached = reached
+    for hour in range(9, 12):
+        await booked(post, f"2026-01-14T{hour:02}:00Z")
+    resources = replace(
+        post.api.resources, real_clock=lambda: post.api.resources.real_clock() + passed
+    )
+    counts = await send_messages.send_messages(resources)
+    log = await post.log()
+    assert counts["LEFT"] == len(log) - 1
+    assert counts["SENT"] == len(log)
+    assert {row["attempts"] for row in log} == {1}
 
 
 async def die_after_data(post: Post) -> None:

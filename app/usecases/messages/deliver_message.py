@@ -44,6 +44,7 @@ from app.store.messages import (
     close_message,
     close_messages,
     end_messages,
+    give_back,
     known_message_ids,
     postpone_message,
 )
@@ -131,6 +132,11 @@ class Delivery:
         if self.claimed.message.channel is Channel.EMAIL:
             return await self._run_email()
         return await self._run_sms()
+
+    async def give_back(self) -> None:
+        """Leave it to the next claim, before any attempt began."""
+        resources = self.resources
+        await give_back(resources.pool, self.claimed, real_now=resources.real_clock())
 
     async def postpone(
         self, detail: str, *, retry_after_seconds: int | None = None, may_have_arrived: bool

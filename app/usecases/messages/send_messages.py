@@ -10,6 +10,7 @@ message must not be sent any more by then, it ends as FAILED, its fate unknown.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from datetime import timedelta
@@ -69,7 +70,9 @@ that worker dies.
 """
 
 LEASE_RESERVE: Final = timedelta(minutes=1)
-"""With less than this left of its lease, a message is not begun: it would be claimed again soon."""
+"""With less than this left of its lease, a message is not begun: it would be claimed again soon. It
+is given back, as if it had not been claimed.
+"""
 
 RUN_SECONDS: Final = 200.0
 """How long one run goes on taking batches; the next one follows within a minute."""
@@ -246,6 +249,8 @@ async def _deliver(claimed: Claimed, slots: asyncio.Semaphore) -> str:
     delivery = claimed.delivery
     async with slots:
         if delivery.resources.real_clock() > claimed.begin_by:
+            with contextlib.suppress(DatabaseUnavailableError):  # its lease ends anyway
+                await delivery.give_back()
             return LEFT
         try:
             return await delivery.run() or LEFT
