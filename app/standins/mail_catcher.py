@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from uuid6 import uuid7
+from uuid_utils import uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable

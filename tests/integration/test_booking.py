@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from uuid6 import uuid7
 
 from app.core.appointment import Contact, Customer
 from app.core.ids import CustomerId
 from app.store.customers import insert_customer
+from app.store.ids import new_id
 from app.store.pool import transaction
 from tests.builders import (
     BOOK,
@@ -718,7 +718,7 @@ async def test_a_guest_who_books_twice_for_the_first_time_is_one_customer(api: A
     noor = {"name": "Noor", "email": "noor@example.com"}
     async with transaction(api.resources.pool) as tx:
         record = Customer(
-            id=CustomerId(uuid7()),
+            id=CustomerId(new_id()),
             subject=None,
             contact=Contact(name="Noor", email="Noor@example.com", phone=None, locale=None),
             time_zone="UTC",

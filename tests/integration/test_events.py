@@ -14,13 +14,13 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from uuid6 import uuid7
 
 from app.core.events import PROGRAM, Event, EventCursor, EventType, Happening
 from app.core.ids import EventId, OrganizationId
 from app.core.provider import Organization
 from app.standins.embedded import Servers, embedded, postgres_program
 from app.store.events import START_OF_EVENTS, end_of_events, events_after
+from app.store.ids import new_id
 from app.store.organizations import insert_organization
 from app.store.pool import Pool, Transaction, create_pool, transaction
 from app.store.record import insert_events
@@ -37,8 +37,8 @@ WRITERS = 16
 
 async def an_organization(pool: Pool) -> OrganizationId:
     organization = Organization(
-        id=OrganizationId(uuid7()),
-        slug=f"o-{uuid7()}",
+        id=OrganizationId(new_id()),
+        slug=f"o-{new_id()}",
         name="Practice",
         sms_to_unverified_numbers=False,
     )
@@ -50,7 +50,7 @@ def happen(tx: Transaction, organization_id: OrganizationId, *versions: int) -> 
     """Events that a test tells apart by their version."""
     happenings = [
         (
-            EventId(uuid7()),
+            EventId(new_id()),
             Happening(type=EventType.PROVIDER_CHANGED, subject_id=UUID(int=1), version=version),
         )
         for version in versions

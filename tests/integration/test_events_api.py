@@ -6,11 +6,11 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from uuid6 import uuid7
 
 from app.core.events import PROGRAM, EventType, Happening
 from app.core.ids import EventId
 from app.store.events import START_OF_EVENTS, events_of_types_after
+from app.store.ids import new_id
 from app.store.pool import transaction
 from app.store.record import insert_events
 from app.usecases.events import list_events
@@ -146,7 +146,7 @@ async def test_a_page_of_a_rare_type_ends_early_and_says_where_to_continue(api: 
 
     async def others(count: int) -> None:
         rows = [
-            (EventId(uuid7()), Happening(type=EventType.SERVICE_CHANGED, subject_id=UUID(int=2)))
+            (EventId(new_id()), Happening(type=EventType.SERVICE_CHANGED, subject_id=UUID(int=2)))
             for _ in range(count)
         ]
         async with transaction(pool) as tx:
@@ -215,7 +215,7 @@ async def test_the_subject_of_every_type_of_event_is_found(api: Api) -> None:
     for type_ in EventType:
         about = subject_type(type_)
         key = message["id"] if about == "Reminder" else key_in(world.things[about][0])
-        happenings.append((EventId(uuid7()), Happening(type=type_, subject_id=key)))
+        happenings.append((EventId(new_id()), Happening(type=type_, subject_id=key)))
     await settled(api.resources.pool)
     start = (await everything(api))[-1]["cursor"]
     async with transaction(api.resources.pool) as tx:

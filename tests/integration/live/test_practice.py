@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from uuid6 import uuid7
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
@@ -23,6 +22,7 @@ from app.core.viewer import Role, Viewer
 from app.process.asgi import create_app
 from app.process.wiring import open_resources
 from app.settings import Settings
+from app.store.ids import new_id
 from app.store.pool import transaction
 from app.store.record import insert_events
 from app.usecases.events.record import resource_changed
@@ -161,12 +161,12 @@ async def test_an_edit_in_another_process_arrives(api: Api) -> None:
 
 
 async def test_an_edit_whose_message_was_lost_arrives(api: Api) -> None:
-    oak = ResourceId(uuid7())
+    oak = ResourceId(new_id())
     async with a_process(api, SUSPICIOUS) as here, aclosing(_watch(here, api)) as edits:
         arriving = asyncio.ensure_future(anext(edits))
         await joined(here, api)
         async with transaction(api.resources.pool) as tx:
-            named = [(EventId(uuid7()), resource_changed(oak))]
+            named = [(EventId(new_id()), resource_changed(oak))]
             insert_events(
                 tx, api.organization.id, named, author=PROGRAM, occurred_at=api.resources.clock()
             )
