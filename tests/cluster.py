@@ -15,8 +15,8 @@ from redis import Redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import RedisError
 
+from app.child_processes import die_with_parent
 from app.redis_client import BROKEN_REDIS
-from app.standins.child_processes import die_with_parent
 from app.standins.embedded import PORTS, free_port, is_free, redis_program
 
 PASSWORD: Final = "a-password-of-the-tests"

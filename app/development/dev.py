@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Final
 
 import app
+from app.child_processes import die_with_parent, end
 from app.core.viewer import Role
 from app.development.access_tokens import signed_token
 from app.development.seed import DEMO, seed
@@ -31,7 +32,6 @@ from app.process.clock import system_clock
 from app.process.serve import listen
 from app.process.wiring import open_resources
 from app.settings import Settings, token_secret
-from app.standins.child_processes import die_with_parent, end
 from app.standins.embedded import Addresses, embedded
 from app.standins.mail_catcher import Caught, catching
 from app.store.clock import set_clock

@@ -11,12 +11,12 @@ from typing import Final
 from starlette.applications import Starlette
 
 from app.api.transport import CURRENT_REQUEST_ID
+from app.child_processes import die_with_parent
 from app.process.asgi import create_app
 from app.process.garbage import collect_rarely
 from app.process.huge_pages import use_huge_pages
 from app.process.shutdown import Leaving
 from app.settings import Settings
-from app.standins.child_processes import die_with_parent
 from app.telemetry.logs import configure_logs
 
 SWITCH_SECONDS: Final = 0.000_5

@@ -30,8 +30,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from app.child_processes import die_with_parent, end
 from app.errors import OperatorError
-from app.standins.child_processes import die_with_parent, end
 
 Progress: TypeAlias = Callable[[str], None]
 

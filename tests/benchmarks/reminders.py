@@ -23,11 +23,11 @@ from typing import Final
 import asyncpg
 import psutil
 
+from app.child_processes import die_with_parent
 from app.process.clock import system_clock
 from app.process.event_loop import run
 from app.process.wiring import open_resources
 from app.settings import MailServer, ManageKey, Settings
-from app.standins.child_processes import die_with_parent
 from app.standins.embedded import embedded, free_port
 from app.store.messages import due_outbox
 from app.store.migrations import migrate

@@ -24,6 +24,7 @@ from uuid import UUID
 import asyncpg
 import psutil
 
+from app.child_processes import die_with_parent
 from app.core.hours import WeeklyRange
 from app.core.ids import OrganizationId, ProviderId
 from app.core.provider import Organization, Provider
@@ -33,7 +34,6 @@ from app.core.validation import ProviderForm
 from app.core.viewer import Role, Viewer
 from app.process.wiring import open_resources
 from app.settings import Settings
-from app.standins.child_processes import die_with_parent
 from app.standins.embedded import embedded, free_port
 from app.store.migrations import migrate
 from app.usecases.practice.create_organization import create_organization

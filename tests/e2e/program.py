@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import psutil
 
+from app.child_processes import die_with_parent
 from app.core.provider import Organization
 from app.process.wiring import open_resources
 from app.settings import Settings
-from app.standins.child_processes import die_with_parent
 from app.usecases.practice.create_organization import create_organization
 from tests.plain_http import NO_TLS
 
