@@ -219,7 +219,7 @@ async def test_a_resource_s_feed_is_an_event_of_the_resource(api: Api) -> None:
     feed = await a_feed(api, room)
     await read(api, feed, [at(TUESDAY, "09:00", "10:00")])
     rows = await api.rows(
-        "SELECT type, actor FROM event WHERE organization_id = $1 AND subject_id = $2",
+        "SELECT type, actor FROM event WHERE organization_id = $1 AND subject_id = $2 ORDER BY transaction_id",
         api.organization.id,
         ResourceId(key_in(room["id"])),
     )
