@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import repeat
 from statistics import median
@@ -191,16 +192,25 @@ async def _rows_read(world: worlds.World, provider: ProviderId) -> int:
         )
         // 60
     )
+    arguments = (
+        world.organization_id, [provider], first, first + 31 * 1440, LONGEST_CLAIM_MINUTES, None,
+    )  # fmt: skip
     async with open_resources(world.settings) as resources:
         rows = await resources.pool.fetch(
-            "EXPLAIN (ANALYZE, FORMAT JSON) "
-            + query("claims_of_subjects").sql.rstrip().rstrip(";"),
-            (world.organization_id, [provider], first, first + 31 * 1440, LONGEST_CLAIM_MINUTES),
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {query('claims_of_subjects').sql}", arguments
         )
-    plan: dict[str, Any] = rows[0][0][0]["Plan"]
-    while "Plans" in plan:
-        plan = plan["Plans"][0]
-    return int(plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+    return sum(
+        int(node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
+        for node in _nodes(rows[0][0][0]["Plan"])
+        if node.get("Relation Name") == "claim"
+    )
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The nodes of a plan."""
+    yield node
+    for below in node.get("Plans", ()):
+        yield from _nodes(below)
 
 
 # ---------------------------------------------------------------- against another version
