@@ -49,6 +49,9 @@ notice.
 
 Owner = TypeVar("Owner", bound="OwnerId")
 
+LOOKS: Final = 4
+"""At questions in turn: a stamp that was read may be changed, and removed, before the next."""
+
 _PART: Final = 8
 _RUN: Final = slice(_PART)
 _RULES: Final = slice(_PART, 2 * _PART)
@@ -345,7 +348,7 @@ class SharedDays:
         """
         left = {at: at not in local for at in range(len(questions)) if at not in seen}
         make = {at for at in left if not questions[at].name}
-        for _ in range(2):
+        for _ in range(LOOKS):
             keys: list[str] = []
             for at, with_days in left.items():
                 keys.append(questions[at].stamp_key)
@@ -370,7 +373,7 @@ class SharedDays:
             left = again
             if not left:
                 return
-        raise ConnectionResetError  # The server went away in this very moment.
+        raise TryAgainError  # Redis is there, but changes come faster than they can be read.
 
     def _count_in(
         self, question: Question, stamp: Stamp, values: Sequence[bytes | None], now: int

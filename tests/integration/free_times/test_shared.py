@@ -5,10 +5,12 @@ after a restart.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -270,6 +272,31 @@ async def test_what_is_local_no_longer_counts_when_another_node_changed_somethin
     assert await seen(cache, week_of(provider)) == Seen(changed, WEEK), "read again"
     await other_cache.forget([rules_changed(provider)])
     assert (await seen(cache, week_of(provider))).days == {}
+
+
+async def test_a_stamp_that_changes_and_is_then_removed_while_it_is_looked_at_is_no_outage(
+    cache: SharedDays,
+    other_cache: SharedDays,
+    provider: ProviderId,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await kept(cache, provider, RULES)
+    assert (await seen(cache, week_of(provider))).days == WEEK, "local from here on"
+    reads = cache._reads
+    both: list[TimeChanged | RulesChanged] = [taken(provider), rules_changed(provider)]
+    changes = iter(both)
+
+    class Reads:
+        async def ask(self, look: Any) -> Any:  # noqa: ANN401
+            for change in itertools.islice(changes, 1):
+                await other_cache.forget([change])
+            return await reads.ask(look)
+
+    monkeypatch.setattr(cache, "_reads", Reads())
+    assert (await seen(cache, week_of(provider))).days == {}
+    assert next(changes, None) is None
+    assert cache.counts.outages == 0
+    assert not cache.redis.breaker.is_open
 
 
 async def test_a_cold_look_is_one_round_trip_and_makes_the_stamp(
