@@ -50,7 +50,7 @@ notice.
 Owner = TypeVar("Owner", bound="OwnerId")
 
 LOOKS: Final = 4
-"""At questions in turn: a stamp that was read may be changed, and removed, before the next."""
+"""How often one look asks Redis at most: in between, a stamp may be changed or removed."""
 
 _PART: Final = 8
 _RUN: Final = slice(_PART)

@@ -186,7 +186,8 @@ LIMIT $2::integer;
 -- name: claim_messages :many
 -- Claim these messages until the lease ends; those that another worker claimed, or is claiming, are
 -- left to it. The number of attempts is the proof of the claim: closing the row takes it.
--- This and the next two find rows by their ids alone, and lock them once, whatever PostgreSQL plans.
+-- This, begin_attempts and close_messages find rows by their ids alone, and lock them once, whatever
+-- PostgreSQL plans.
 -- A row waits as long as it has a lease. To ask for its status would allow the index of what waits,
 -- which is full of dead entries in a rush; and a subquery that locks may be run for every row.
 -- params: organization_id uuid, ids uuid[], real_now timestamptz, lease_until timestamptz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.store.pool import transaction
+from app.store.pool import Transaction, transaction
 from app.store.sql import query
 from tests.builders import Api
 
@@ -21,6 +21,17 @@ SELECT organization_id, id, id::text, 'Provider', 'UTC', 30, now() FROM subject 
 """
 
 
+async def plan_for_any(tx: Transaction, name: str) -> list[str]:
+    """The lines of the statement's plan for any arguments."""
+    statement = query(name)
+    nothing = ", ".join("NULL" for _ in statement.params)
+    await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan", ())
+    await tx.execute(f"PREPARE for_any AS {statement.sql}", ())
+    plan = await tx.fetch(f"EXPLAIN EXECUTE for_any ({nothing})", ())
+    await tx.execute("DEALLOCATE for_any", ())
+    return [str(row[0]).strip() for row in plan]
+
+
 @pytest.mark.parametrize(
     ("name", "table"), [("calendars", "provider"), ("insert_claims", "subject")]
 )
@@ -30,18 +41,12 @@ async def test_the_plan_for_any_number_of_subjects_reads_those_alone(
     """Most bookings ask for one. Where the organization is small enough that ten of its subjects
     are cheaper to find by reading all, one still is not.
     """
-    statement = query(name)
-    nothing = ", ".join("NULL" for _ in statement.params)
     async with transaction(api.resources.pool) as tx:
         await tx.execute(SUBJECTS, (api.organization.id, PROVIDERS))
         await tx.execute(PROVIDERS_OF_SUBJECTS, (api.organization.id,))
         await tx.execute(f"ANALYZE {table}", ())
-        await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan", ())
-        await tx.execute(f"PREPARE any_number AS {statement.sql}", ())
-        plan = await tx.fetch(f"EXPLAIN EXECUTE any_number ({nothing})", ())
-        await tx.execute("DEALLOCATE any_number", ())
+        lines = await plan_for_any(tx, name)
         tx.roll_back()
-    lines = [str(row[0]).strip() for row in plan]
     scans = [line for line in lines if f" on {table}" in line]
     assert any(f"{table}_pkey on {table} " in line for line in scans), "\n".join(lines)
     assert not any("Seq Scan" in line for line in scans), "\n".join(lines)
@@ -52,15 +57,9 @@ async def test_a_batch_of_messages_is_found_by_its_ids_and_locked_once(api: Api,
     """Also in a log that nobody has analyzed. The index of what waits, which is full of dead entries
     in a rush, is as cheap by the plan; so is locking the batch again for each of its rows.
     """
-    statement = query(name)
-    nothing = ", ".join("NULL" for _ in statement.params)
     async with transaction(api.resources.pool) as tx:
-        await tx.execute("SET LOCAL plan_cache_mode = force_generic_plan", ())
-        await tx.execute(f"PREPARE any_batch AS {statement.sql}", ())
-        plan = await tx.fetch(f"EXPLAIN EXECUTE any_batch ({nothing})", ())
-        await tx.execute("DEALLOCATE any_batch", ())
+        lines = await plan_for_any(tx, name)
         tx.roll_back()
-    lines = [str(row[0]).strip() for row in plan]
     scans = [at for at, line in enumerate(lines) if " Scan" in line and " on reminder_log" in line]
     assert scans, lines
     for at in scans:

@@ -1,4 +1,4 @@
-"""New ids ascend, say when they were made, and are told apart."""
+"""New ids are unique, ascend, and contain the time at which they were made."""
 
 from __future__ import annotations
 
