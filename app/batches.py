@@ -3,7 +3,8 @@
 A batch leaves after everything in it was asked for, never before. While one is on its way the next
 one gathers: a rush makes larger batches, not more connections. Where a batch costs much and what it
 is asked for comes in spurts, it may wait a moment for the rest of one. Where sending is computing
-and waiting in turns, several batches may be on their way, each of a bounded size.
+and waiting in turns, several batches may be on their way, each of a bounded size. Where one may
+have to wait for something else, the next one leaves without it after a while.
 """
 
 from __future__ import annotations
@@ -20,10 +21,21 @@ Answer = TypeVar("Answer")
 
 class Batches(Generic[Request, Answer]):
     """Requests that `send` answers in order, as many at once as have gathered, `most` at most. Each
-    batch gathers for `gather_seconds` at least; up to `at_once` of them are on their way.
+    batch gathers for `gather_seconds` at least; up to `at_once` of them are on their way, not
+    counting those that took longer than `patience_seconds`.
     """
 
-    __slots__ = ("_at_once", "_close", "_gather_seconds", "_gathered", "_most", "_send", "_senders")
+    __slots__ = (
+        "_at_once",
+        "_close",
+        "_gather_seconds",
+        "_gathered",
+        "_late",
+        "_most",
+        "_patience_seconds",
+        "_send",
+        "_senders",
+    )
 
     def __init__(
         self,
@@ -33,36 +45,61 @@ class Batches(Generic[Request, Answer]):
         gather_seconds: float = 0.0,
         at_once: int = 1,
         most: int | None = None,
+        patience_seconds: float | None = None,
     ) -> None:
         self._send = send
         self._close = close
         self._gather_seconds = gather_seconds
         self._at_once = at_once
         self._most = most
+        self._patience_seconds = patience_seconds
         self._gathered: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._senders: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[None]] = set()
+        """They were senders, and end with the batch that they are sending."""
 
     async def ask(self, request: Request) -> Answer:
         """Raises what `send` raises. A request is sent even if its caller is cancelled."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._gathered.append((request, answer))
         if len(self._senders) < self._at_once:
-            self._senders.add(asyncio.create_task(self._run()))
+            self._start()
         return await answer
 
     async def close(self) -> None:
         """When what is on its way has been answered; nothing may be asked any more."""
-        while self._senders:
-            await asyncio.wait(self._senders)  # if we are cancelled, they go on
+        while on_their_way := self._senders | self._late:
+            await asyncio.wait(on_their_way)  # if we are cancelled, they go on
         if self._close is not None:
             await self._close()
 
+    def _start(self) -> None:
+        self._senders.add(asyncio.create_task(self._run()))
+
     async def _run(self) -> None:
+        own = cast("asyncio.Task[None]", asyncio.current_task())
         try:
-            while self._gathered:
-                await self._send_batch()
+            while self._gathered and own in self._senders:
+                await self._send_in_time(own)
         finally:  # at once: the next one to ask must find that nobody sends
-            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._senders.discard(own)
+            self._late.discard(own)
+
+    async def _send_in_time(self, own: asyncio.Task[None]) -> None:
+        if self._patience_seconds is None:
+            await self._send_batch()
+            return
+        late = asyncio.get_running_loop().call_later(self._patience_seconds, self._is_late, own)
+        try:
+            await self._send_batch()
+        finally:
+            late.cancel()
+
+    def _is_late(self, sender: asyncio.Task[None]) -> None:
+        self._senders.discard(sender)
+        self._late.add(sender)
+        if self._gathered:
+            self._start()
 
     async def _send_batch(self) -> None:
         if self._gather_seconds:

@@ -74,3 +74,33 @@ async def test_two_small_batches_are_on_their_way_and_the_rest_waits() -> None:
     ended = await asyncio.gather(*asking, return_exceptions=True)
     assert [each for each in ended if isinstance(each, int)] == [0, 2, 8, 12]
     assert [type(each) for each in ended[2:4]] == [LookupError, LookupError]
+
+
+async def test_a_batch_that_takes_long_does_not_keep_the_next_one_waiting() -> None:
+    """It is answered when it is, and closing waits for it; what else it would have sent is sent by
+    the next one.
+    """
+    batches: list[list[int]] = []
+    answered = asyncio.Event()
+
+    async def send(batch: list[int]) -> list[int]:
+        batches.append(batch)
+        if 0 in batch:
+            await answered.wait()
+        return batch
+
+    asked: Batches[int, int] = Batches(send, most=2, patience_seconds=0.01)
+    slow = [asyncio.create_task(asked.ask(number)) for number in range(2)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(asked.ask(number) for number in range(2, 7))) == [
+            *range(2, 7)
+        ]
+        assert not any(each.done() for each in slow)
+        closing = asyncio.create_task(asked.close())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        answered.set()
+        await closing
+    assert batches == [[0, 1], [2, 3], [4, 5], [6]]
+    assert [each.result() for each in slow] == [0, 1]
