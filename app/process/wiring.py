@@ -36,6 +36,7 @@ from app.notify.senders import Senders, open_senders
 from app.notify.sms import TwilioSettings
 from app.outgoing.client import Outgoing
 from app.process.clock import system_clock
+from app.store.commits import Commits
 from app.store.ids import new_id
 from app.store.pool import create_pool
 from app.usecases.booking.limit_guests import BookingLimits
@@ -105,6 +106,7 @@ async def open_resources(
     try:
         yield Resources(
             pool=pool,
+            commits=Commits(pool),
             redis=redis,
             cache=cache,
             accelerator=accelerator,

@@ -168,7 +168,8 @@ def book_as_seen(
     look: Look,
 ) -> None:
     """Let all that waits be written with this time of one provider, by one call of a function that
-    takes these locks and compares what was seen: see `commit_at_once`. Nothing may wait after it.
+    takes these locks and compares what was seen: see `app.store.commits`. Nothing may wait after
+    it.
 
     The locks are the first ones, then those of `lock`, which proves that they are asked for.
     """

@@ -96,7 +96,7 @@ WHERE pronamespace = current_schema()::regnamespace
     )
 ORDER BY signature
 """
-ALONE: Final = ("book_as_seen", "lock_change_as_seen", "write_at_once")
+ALONE: Final = ("lock_change_as_seen", "try_to_book", "write_at_once")
 """Functions that are called outside of transactions, or by such a call, so Citus sends the call to
 the organization's node by itself. Within a transaction it would have to be forced to
 (`force_delegation`); then the function could not read reference tables or insert what it reads.

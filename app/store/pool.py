@@ -53,9 +53,6 @@ lock.
 CACHED_STATEMENTS: Final = 512
 """Prepared statements kept by each connection: more than the program has."""
 
-OVERTAKEN: Final = "SW001"
-"""The SQLSTATE with which functions of ours refuse to write; see migration 0087."""
-
 _OUTAGES: Final = (
     OSError,  # with the event loop's TimeoutError
     asyncpg.PostgresConnectionError,
@@ -243,6 +240,16 @@ class Pool:
         async with self.connection() as connection:
             return await _execute(connection, sql, arguments)
 
+    async def fetch_together(self, sql: str, arguments: Sequence[Sequence[object]]) -> list[Record]:
+        """The rows of a statement that is run with each of these arguments, one run after the
+        other in one transaction and one round trip. What one of the runs raises undoes all.
+        """
+        async with self.connection() as connection:
+            if len(arguments) == 1:
+                return await _fetch(connection, sql, arguments[0])
+            with _unavailable_on_outage(connection):
+                return await connection.fetchmany(sql, arguments)
+
     def kept(self) -> Kept:
         """One connection for the statements of a block: to take one for each costs a third of a
         short statement.
@@ -309,7 +316,7 @@ class Writes:
         self._waiting: list[tuple[str, Sequence[object]]] = []
         self.is_distributed = is_distributed
         """Whether the database is distributed: then each is a statement of its own, also where they
-        are sent together (`commit_at_once`).
+        are sent together (`app.store.commits`).
         """
 
     def later(self, sql: str, arguments: Sequence[object]) -> None:
@@ -410,30 +417,6 @@ class Transaction(Writes):
     @property
     def is_doomed(self) -> bool:
         return self._doomed
-
-
-class OvertakenError(Exception):
-    """A statement that writes only what was decided on what it finds again has found something
-    else, and has written nothing. Its argument is a word: LOCKED, CHANGED or TAKEN.
-    """
-
-
-async def commit_at_once(on: Kept, writes: Writes) -> None:
-    """Send all that waits as one statement without a transaction around it: once it has run, it is
-    committed. Raises OvertakenError where nothing was written.
-    """
-    sql, arguments = writes.taken_one_by_one() if writes.is_distributed else writes.taken()
-    try:
-        with span("transaction"):
-            await on.execute(sql, arguments)
-    except asyncpg.ExclusionViolationError as violation:
-        raise OvertakenError("TAKEN") from violation
-    except asyncpg.PostgresError as error:
-        if writes.is_distributed and isinstance(error, asyncpg.DeadlockDetectedError):
-            raise OvertakenError("LOCKED") from error
-        if error.sqlstate != OVERTAKEN:
-            raise
-        raise OvertakenError(error.args[0]) from error
 
 
 @asynccontextmanager

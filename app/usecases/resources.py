@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.outgoing.client import Outgoing
     from app.redis_client import RedisClient
     from app.redis_cluster import ClusterClient
+    from app.store.commits import Commits
     from app.store.pool import Pool
     from app.usecases.booking.limit_guests import BookingLimits
     from app.usecases.messages.messaging import Messaging
@@ -53,6 +54,7 @@ class Resources:
     """
 
     pool: Pool
+    commits: Commits
     redis: RedisClient
     cache: RedisClient | ClusterClient
     accelerator: Accelerator

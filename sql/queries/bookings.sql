@@ -32,12 +32,13 @@ FROM circumstances_of_booking(
 -- name: book_as_seen :exec
 -- The one statement of a booking's short way, sent instead of those that write it one by one, whose
 -- parameters it takes. The locks are taken without waiting, what was seen before is compared with what
--- is there, and all is written. Where a lock, the key or the customer's address is taken, or anything has
--- changed, it fails with SW001, and where the time is taken, by claim_no_overlap: see the function.
+-- is there, and all is written; then it gives null. Where a lock or the customer's address is taken, or
+-- anything has changed, it gives a word: LOCKED, TAKEN or CHANGED. Where the time is taken, it fails by
+-- claim_no_overlap, and where the key is, with SW001.
 -- in place of: insert_customer, insert_appointment, add_to_network_tally, insert_history, insert_outbox, begin_epoch, insert_events, insert_idempotency_key
 -- params: organization_id uuid, alone bigint[], shared bigint[], seen_organization xid, seen_rules bigint, seen_customer uuid, seen_customer_version xid, seen_counts integer[], open_at timestamptz, on_day date, minute_from integer, minute_until integer, longest_minutes integer, claim_id uuid, unit integer, claimed_from timestamptz, claimed_until timestamptz, visit_from timestamptz, visit_until timestamptz, insert_customer.id uuid, insert_customer.subject text, insert_customer.name text, insert_customer.email text, insert_customer.phone text, insert_customer.time_zone text, insert_customer.locale text, insert_customer.channels text[], insert_appointment.id uuid, insert_appointment.provider_id uuid, insert_appointment.service_id uuid, insert_appointment.customer_id uuid, insert_appointment.starts_at timestamptz, insert_appointment.ends_at timestamptz, insert_appointment.customer_time_zone text, insert_appointment.contact_name text, insert_appointment.contact_email text, insert_appointment.contact_phone text, insert_appointment.contact_locale text, insert_appointment.contact_channels text[], insert_appointment.notes text, insert_appointment.price_minor bigint, insert_appointment.price_currency text, insert_appointment.policy_free_until_minutes_before integer, insert_appointment.policy_grace_minutes integer, insert_appointment.policy_late_cancellation text, insert_appointment.policy_late_fee_minor bigint, insert_appointment.policy_late_fee_currency text, insert_appointment.policy_late_fee_percent integer, insert_appointment.policy_charges_no_show boolean, insert_appointment.created_at timestamptz, insert_appointment.guest_origin bytea, add_to_network_tally.count integer, insert_history.actor text, insert_history.actor_subject text, insert_outbox.kinds text[], insert_outbox.due_at timestamptz[], insert_outbox.by_guest boolean, insert_outbox.origins bytea[], insert_events.ids uuid[], insert_events.types text[], insert_events.subject_ids uuid[], insert_events.versions integer[], insert_events.provider_ids uuid[], insert_events.customer_ids uuid[], insert_events.actor_subject text, insert_idempotency_key.mutation text, insert_idempotency_key.caller text, insert_idempotency_key.key text, insert_idempotency_key.request_hash bytea
-SELECT is_written
-FROM book_as_seen(
+SELECT against
+FROM try_to_book(
     organization_id => $1, alone => $2, shared => $3, seen_organization => $4, seen_rules => $5,
     seen_customer => $6, seen_customer_version => $7, seen_counts => $8, open_at => $9, on_day => $10,
     minute_from => $11, minute_until => $12, longest_minutes => $13, claim_id => $14, unit => $15,
@@ -54,7 +55,7 @@ FROM book_as_seen(
     event_ids => $59, event_types => $60, event_subjects => $61, event_versions => $62,
     event_providers => $63, event_customers => $64, staff_subject => $65, mutation => $66, caller => $67,
     key => $68, request_hash => $69
-) AS is_written;
+) AS against;
 
 -- name: before_move :one
 -- What a move needs under the lock of its key: the result of the key; the appointment's customer,

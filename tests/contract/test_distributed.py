@@ -139,7 +139,7 @@ async def test_a_function_that_a_statement_calls_says_where_it_runs(
         if re.search(rf"\b{row['proname']}\(", texts)
         and (READS.search(plain(row["prosrc"])) or "pg_advisory" in row["prosrc"])
     }
-    assert {"circumstances_of_booking", "claims_under_lock", "book_as_seen"} <= reading
+    assert {"circumstances_of_booking", "claims_under_lock", "try_to_book"} <= reading
     assert reading - placed == set()
     assert {*ALONE} <= placed
     assert [

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from app.store.pool import (
     DatabaseUnavailableError,
-    OvertakenError,
     Pool,
     Transaction,
-    Writes,
-    commit_at_once,
     transaction,
 )
-from app.store.sql import Executor, query
+from app.store.sql import Executor
 
 COUNT = "SELECT count(*) AS n FROM thing"
 INSERT = "INSERT INTO thing (label) VALUES ($1)"
@@ -110,31 +105,3 @@ async def test_a_read_on_a_kept_connection_that_died_is_run_on_another_and_a_wri
         await pool.fetch("SELECT pg_terminate_backend($1::integer, 5000)", (second,))
         with pytest.raises(DatabaseUnavailableError):
             await kept.execute("UPDATE pg_class SET relname = relname WHERE false", ())
-
-
-@pytest.mark.usefixtures("one_postgres")
-async def test_a_deadlock_of_nodes_is_no_bug_and_leaves_the_short_way(pool: Pool) -> None:
-    """With the move of a shard, where the database is distributed. On one PostgreSQL it is a bug."""
-    async with transaction(pool) as tx:
-        await tx.execute(
-            "CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            "RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'; END $$",
-            (),
-        )
-        await tx.execute(
-            "CREATE TRIGGER deadlock BEFORE UPDATE ON reminder_log EXECUTE FUNCTION deadlock()", ()
-        )
-    forget = query("forget_destinations_of_customer")
-    named = (uuid4(), uuid4())
-    for pool.is_distributed, told in (
-        (False, asyncpg.DeadlockDetectedError),
-        (True, DatabaseUnavailableError),
-    ):
-        with pytest.raises(told):
-            async with transaction(pool) as tx:
-                await forget.exec(tx, *named)
-    writes = Writes(is_distributed=True)
-    forget.later(writes, *named)
-    async with pool.kept() as kept:
-        with pytest.raises(OvertakenError):
-            await commit_at_once(kept, writes)

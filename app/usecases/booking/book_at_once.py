@@ -3,8 +3,8 @@
     look      without locks: all that the booking rests on, with versions of it; left out where
               a guest may be new, and nothing of theirs is there to be seen
     decide    by the calendar that this process read before, and the version of its rules
-    write     one statement, a transaction of its own: take the locks of the long way without
-              waiting, compare the versions, and write
+    write     one statement, committed with those of other bookings or alone: take the locks of the
+              long way without waiting, compare the versions, and write
 
 The decision and the writes are those of the long way. Nothing is refused here: where anything
 speaks against the booking, a lock is taken, or the second look differs, nothing was written, and
@@ -32,8 +32,9 @@ from app.free_times.read import CALENDAR_MARGIN
 from app.free_times.sources import RULES_MARGIN
 from app.store.bookings import BeforeBooking, Look, book_as_seen, look_before_booking
 from app.store.calendars import load_calendars
+from app.store.commits import OvertakenError
 from app.store.locks import CalendarLock, first_keys
-from app.store.pool import DatabaseUnavailableError, OvertakenError, Writes, commit_at_once
+from app.store.pool import DatabaseUnavailableError, Writes
 from app.telemetry.metrics import BOOKING_WAYS
 from app.usecases.booking.answer import Written
 from app.usecases.booking.know_customer import new_customer
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.store.bookings import ChangeLook
     from app.store.idempotency import RequestKey
-    from app.store.pool import Kept
     from app.store.sql import Executor
     from app.usecases.resources import Resources
 
@@ -106,21 +106,21 @@ async def _try(resources: Resources, request: BookingRequest) -> Written | Way:
         return Way.NOT_COVERED
     if resources.accelerator.lines.is_contested((organization_id, party.provider_id)):
         return Way.CONTESTED
-    async with resources.pool.kept() as on:
-        return await _look_and_write(resources, on, request, party)
+    return await _look_and_write(resources, request, party)
 
 
 async def _look_and_write(
-    resources: Resources, on: Kept, request: BookingRequest, party: Party
+    resources: Resources, request: BookingRequest, party: Party
 ) -> Written | Way:
     wish, organization_id = request.wish, request.viewer.organization_id
+    on = resources.pool
     calendar = await known_calendar(resources, on, organization_id, party, wish.starts_at)
     if calendar is None:
         return Way.REFUSED
     if not calendar.is_plain or calendar.limits or _may_be_limited(request, calendar):
         return Way.NOT_COVERED
     claims: Claims = {party.provider_id: (claim_for(calendar.rules, wish.starts_at),)}
-    done = await _guess_and_write(resources, on, request, calendar, claims)
+    done = await _guess_and_write(resources, request, calendar, claims)
     if done is not None:
         return done
     asked = request.asked_at(resources.clock())
@@ -136,11 +136,11 @@ async def _look_and_write(
     against = _decide(resources, request, calendar, look, now)
     if against is not None:
         return against
-    return await _write(resources, on, request, _sight(request, calendar, claims, now), look)
+    return await _write(resources, request, _sight(request, calendar, claims, now), look)
 
 
 async def _guess_and_write(
-    resources: Resources, on: Kept, request: BookingRequest, calendar: Calendar, claims: Claims
+    resources: Resources, request: BookingRequest, calendar: Calendar, claims: Claims
 ) -> Written | Way | None:
     """The booking of a guest, written as if they were new and nobody had booked from their network:
     the statement finds out whether it is so. None where that is not to be guessed, or was wrong.
@@ -155,7 +155,7 @@ async def _guess_and_write(
     expected = _look_of_new_guest(settings, calendar.rules_version, now)
     if _decide(resources, request, calendar, expected, now) is not None:
         return None
-    done = await _write(resources, on, request, _sight(request, calendar, claims, now), expected)
+    done = await _write(resources, request, _sight(request, calendar, claims, now), expected)
     is_wrong = done is Way.CHANGED or done is Way.TAKEN
     new_guests.turned_out(organization_id, right=not is_wrong)
     return None if is_wrong else done
@@ -199,7 +199,7 @@ def _sight(request: BookingRequest, calendar: Calendar, claims: Claims, now: dat
 
 
 async def _write(
-    resources: Resources, on: Kept, request: BookingRequest, sight: Sight, look: Look
+    resources: Resources, request: BookingRequest, sight: Sight, look: Look
 ) -> Written | Way:
     """All in one statement, which commits it."""
     viewer, wish, before = request.viewer, request.wish, look.before
@@ -221,17 +221,17 @@ async def _write(
         first=first_keys(request.key.scope, guests=request.names, rules=sight.providers),
         look=look,
     )
-    against = await commit_as_seen(on, writes)
+    against = await commit_as_seen(resources, writes)
     if against is not None:
         return against
     times = times_changed(viewer.organization_id, sight.zones, sight.claims)
     return Written(appointment=booked, changes=(*times, changed))
 
 
-async def commit_as_seen(on: Kept, writes: Writes) -> Way | None:
+async def commit_as_seen(resources: Resources, writes: Writes) -> Way | None:
     """Why the long way is to decide; None where all of it is written."""
     try:
-        await commit_at_once(on, writes)
+        await resources.commits.commit(writes)
     except OvertakenError as overtaken:
         return Way[str(overtaken)]
     except DatabaseUnavailableError:

@@ -116,7 +116,7 @@ async def _cancel(
             first=rules_keys(organization_id, look.own),
             look=look,
         )
-        against = await commit_as_seen(on, writes)
+    against = await commit_as_seen(resources, writes)
     if against is not None:
         return against
     freed = times_changed(organization_id, look.zones, look.own)
@@ -160,7 +160,7 @@ async def _move(
             look=look,
             new_id=resources.new_id,
         )
-        against = await commit_as_seen(on, writes)
+    against = await commit_as_seen(resources, writes)
     if against is not None:
         return against
     times = times_changed(organization_id, sight.zones, look.own, sight.claims)
