@@ -94,6 +94,7 @@ DECLARE
     words text[];
     of_customer bigint;
     with_all_words bigint;
+    without_any uuid[];
 BEGIN
     IF TG_OP = 'INSERT' THEN
         words := contact_words(NEW.contact_name, NEW.contact_email, NEW.contact_phone);
@@ -123,6 +124,31 @@ BEGIN
                 AND customer.made_by_provider IS NULL
                 AND customer.erased_at IS NULL;
             IF FOUND THEN
+                RETURN NULL;
+            END IF;
+        ELSE
+            -- As in remember_customer, those who write about one customer take turns.
+            PERFORM
+            FROM customer
+            WHERE organization_id = NEW.organization_id AND id = NEW.customer_id AND erased_at IS NULL
+            FOR NO KEY UPDATE;
+            SELECT array_agg(reader.id) FILTER (WHERE own.reader_id IS NULL), count(*) FILTER (WHERE own.has_all_words)
+            INTO without_any, with_all_words
+            FROM unnest(readers) AS reader (id)
+            LEFT JOIN (
+                SELECT reader_id,
+                    bool_or(starts_with(line, ' ') AND string_to_array(line, ' ') @> words) AS has_all_words
+                FROM customer_word
+                WHERE organization_id = NEW.organization_id AND customer_id = NEW.customer_id
+                GROUP BY reader_id
+            ) AS own ON own.reader_id = reader.id;
+            IF with_all_words + cardinality(without_any) = cardinality(readers) THEN
+                INSERT INTO customer_word (organization_id, reader_id, line, customer_id)
+                SELECT customer.organization_id, reader.id, each.line, customer.id
+                FROM customer
+                CROSS JOIN unnest(without_any) AS reader (id)
+                CROSS JOIN unnest(word_lines(words)) AS each (line)
+                WHERE customer.organization_id = NEW.organization_id AND customer.id = NEW.customer_id;
                 RETURN NULL;
             END IF;
         END IF;

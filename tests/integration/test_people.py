@@ -469,6 +469,35 @@ async def test_a_first_booking_writes_the_words_that_a_look_at_everything_finds(
     assert bool(by_all) == (name != "!")
 
 
+@pytest.mark.usefixtures("one_postgres")
+async def test_a_booking_with_another_provider_writes_the_words_that_a_look_at_everything_finds(
+    api: Api,
+) -> None:
+    """Where the organization knows them, all visits of the customer are not looked at again."""
+    ada, bob, cleo = [key_in((await a_provider(api))["id"]) for _ in range(3)]
+    robin = ("Robin Timer", FIRST_TIMER[1], FIRST_TIMER[2])
+    async with transaction(api.resources.pool) as tx:
+        await tx.execute("SET LOCAL track_functions = 'all'", ())
+        await tx.execute(FIRST_BOOKING, (api.organization.id, ada, GUEST, *FIRST_TIMER))
+        looks: list[int] = []
+        for providers, contact in (
+            ([bob], FIRST_TIMER), ([cleo, bob], FIRST_TIMER), ([ada], robin), ([cleo, ada], robin),
+        ):  # fmt: skip
+            await tx.execute(
+                NEXT_BOOKING, (api.organization.id, providers[0], providers, GUEST, *contact)
+            )
+            counted = {row["funcname"]: row["calls"] for row in await tx.fetch(FOUND_WORDS, ())}
+            looks.append(counted.get("remember_customer", 0))
+            at_booking = await tx.fetch(LINES, (api.organization.id, GUEST))
+            await tx.execute("DELETE FROM customer_word WHERE customer_id = $1", (GUEST,))
+            await tx.fetch("SELECT remember_customer($1, $2)::text", (api.organization.id, GUEST))
+            assert at_booking == await tx.fetch(LINES, (api.organization.id, GUEST))
+        tx.roll_back()
+    # This test looks once in each turn itself. Robin is new to everybody, and then to Cleo, who
+    # knows another name of theirs.
+    assert looks == [0, 1, 3, 5]
+
+
 async def test_a_text_without_accents_has_the_words_of_one_with_them(api: Api) -> None:
     """It is read in a shorter way."""
     chance = random.Random(73)
@@ -523,6 +552,13 @@ WITH guest AS (
         'ALLOWED', now())
 )
 SELECT
+"""
+NEXT_BOOKING = """
+INSERT INTO appointment (organization_id, id, provider_id, provider_ids, named, resource_ids, customer_id, status,
+    starts_at, ends_at, customer_time_zone, contact_name, contact_email, contact_phone, version, time_version,
+    policy_free_until_minutes_before, policy_late_cancellation, created_at)
+VALUES ($1, gen_random_uuid(), $2, $3, 1, '{}', $4, 'CONFIRMED', now(), now() + interval '1 hour', 'UTC', $5, $6, $7, 1,
+    1, 0, 'ALLOWED', clock_timestamp())
 """
 FOUND_WORDS = """
 SELECT funcname, calls FROM pg_stat_xact_user_functions WHERE funcname IN ('contact_words', 'remember_customer')
