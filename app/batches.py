@@ -21,8 +21,9 @@ Answer = TypeVar("Answer")
 
 class Batches(Generic[Request, Answer]):
     """Requests that `send` answers in order, as many at once as have gathered, `most` at most. Each
-    batch gathers for `gather_seconds` at least; up to `at_once` of them are on their way, not
-    counting those that took longer than `patience_seconds`.
+    batch gathers for `gather_seconds` at least; up to `at_once` of them are on their way, of which
+    only the first one leaves before it is full, not counting those that took longer than
+    `patience_seconds`.
     """
 
     __slots__ = (
@@ -62,7 +63,7 @@ class Batches(Generic[Request, Answer]):
         """Raises what `send` raises. A request is sent even if its caller is cancelled."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._gathered.append((request, answer))
-        if len(self._senders) < self._at_once:
+        if len(self._senders) < self._at_once and self._may_leave(len(self._senders)):
             self._start()
         return await answer
 
@@ -79,7 +80,7 @@ class Batches(Generic[Request, Answer]):
     async def _run(self) -> None:
         own = cast("asyncio.Task[None]", asyncio.current_task())
         try:
-            while self._gathered and own in self._senders:
+            while own in self._senders and self._may_leave(len(self._senders) - 1):
                 await self._send_in_time(own)
         finally:  # at once: the next one to ask must find that nobody sends
             self._senders.discard(own)
@@ -100,6 +101,11 @@ class Batches(Generic[Request, Answer]):
         self._late.add(sender)
         if self._gathered:
             self._start()
+
+    def _may_leave(self, others: int) -> bool:
+        """Whether a batch may leave while so many others are on their way."""
+        gathered, most = len(self._gathered), self._most
+        return gathered > 0 and (others == 0 or (most is not None and gathered >= most))
 
     async def _send_batch(self) -> None:
         if self._gather_seconds:

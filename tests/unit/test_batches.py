@@ -104,3 +104,38 @@ async def test_a_batch_that_takes_long_does_not_keep_the_next_one_waiting() -> N
         await closing
     assert batches == [[0, 1], [2, 3], [4, 5], [6]]
     assert [each.result() for each in slow] == [0, 1]
+
+
+async def test_while_a_batch_is_on_its_way_the_next_one_leaves_once_it_is_full() -> None:
+    """So a rush makes full batches, and what is left over waits for an answer at most."""
+    batches: list[list[int]] = []
+    answers: list[asyncio.Event] = []
+
+    async def send(batch: list[int]) -> list[int]:
+        batches.append(batch)
+        answers.append(answered := asyncio.Event())
+        await answered.wait()
+        return batch
+
+    async def ask(*numbers: int) -> None:
+        asking.extend(asyncio.create_task(asked.ask(number)) for number in numbers)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    asking: list[asyncio.Task[int]] = []
+    asked: Batches[int, int] = Batches(send, at_once=2, most=2)
+    await ask(0)
+    await ask(1)
+    assert batches == [[0]]
+    await ask(2)
+    assert batches == [[0], [1, 2]]
+    await ask(3)
+    answers[0].set()
+    await ask()
+    assert batches == [[0], [1, 2]], "the first one ends while the second is on its way"
+    answers[1].set()
+    await ask()
+    assert batches == [[0], [1, 2], [3]]
+    answers[2].set()
+    await asked.close()
+    assert [each.result() for each in asking] == [0, 1, 2, 3]
