@@ -8,6 +8,7 @@ statements: any number of workers may do so at once, on one node or on many.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.core.allowance import NotifiedTime
@@ -242,11 +243,15 @@ async def insert_messages(
     *,
     created_at: datetime,
     free_from: datetime,
-) -> None:
-    """Write rows of the log, each once. Those that wait may be claimed from `free_from` on, by the
-    real clock.
+    claim: int,
+    lease_until: datetime,
+) -> list[ClaimedMessage]:
+    """Write rows of the log, each once. The first ones of those that are to be sent, as many as
+    `claim` says, are ours until the lease ends, and are returned where they were written by this.
+    The others wait, and may be claimed from `free_from` on, by the real clock.
     """
-    await _INSERT.exec(
+    claimed = {new.id for new in islice((n for n in messages if n.skipped is None), claim)}
+    rows = await _INSERT.many(
         tx,
         organization_id,
         [new.id for new in messages],
@@ -260,13 +265,32 @@ async def insert_messages(
             for new in messages
         ],
         [new.due_at for new in messages],
-        [free_from if new.skipped is None else None for new in messages],
+        [
+            None if new.skipped is not None else lease_until if new.id in claimed else free_from
+            for new in messages
+        ],
         [new.skipped for new in messages],
         created_at,
         [new.destination for new in messages],
         [new.message.provider_id for new in messages],
         [new.message.session_id for new in messages],
+        [int(new.id in claimed) for new in messages],
     )
+    written = {row["id"] for row in rows}
+    return [
+        ClaimedMessage(
+            id=new.id,
+            organization_id=organization_id,
+            appointment_id=new.appointment_id,
+            message=new.message,
+            attempts=1,
+            last_failure=None,
+            wire_text=None,
+            begun_at=None,
+        )
+        for new in messages
+        if new.id in claimed and new.id in written
+    ]
 
 
 async def insert_resend(

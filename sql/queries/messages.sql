@@ -75,30 +75,33 @@ FROM message_outbox
 WHERE organization_id = $1 AND appointment_id = ANY($2)
 ORDER BY due_at, kind;
 
--- name: insert_messages :exec
+-- name: insert_messages :many
 -- Rows of the log, each once: one that is there for the same time, kind, recipient and channel
 -- stays as it is; for a session there is one, whichever of its appointments it was planned with.
+-- Returns those that were written. One attempt: the row is claimed until its lease ends.
 -- Joined with their appointments, so that the statement runs where the organization's rows are, and
 -- since only the lead's rows about appointments have a recipient (see message_recipient). Written
 -- in one order, so that two workers never deadlock over the keys of sessions.
--- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[], provider_ids uuid[], session_ids uuid[]
+-- params: organization_id uuid, ids uuid[], appointment_ids uuid[], time_versions integer[], kinds text[], recipients text[], channels text[], statuses text[], due_at timestamptz[], leases timestamptz[], details text[], created_at timestamptz, destinations bytea[], provider_ids uuid[], session_ids uuid[], attempts integer[]
 INSERT INTO reminder_log (organization_id, id, appointment_id, time_version, kind, recipient, channel, status, due_at,
-    lease_until, detail, created_at, destination, provider_id, session_id)
+    lease_until, detail, created_at, destination, provider_id, session_id, attempts)
 SELECT appointment.organization_id, new.id, new.appointment_id, new.time_version, new.kind,
     CASE
         WHEN new.session_id IS NULL AND coalesce(new.provider_id, appointment.provider_id) = appointment.provider_id
             THEN new.recipient
     END,
-    new.channel, new.status, new.due_at, new.lease_until, new.detail, $12, new.destination, new.provider_id, new.session_id
+    new.channel, new.status, new.due_at, new.lease_until, new.detail, $12, new.destination, new.provider_id,
+    new.session_id, new.attempts
 FROM appointment
 CROSS JOIN unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::timestamptz[], $10::timestamptz[], $11::text[], $13::bytea[], $14::uuid[], $15::uuid[])
+        $9::timestamptz[], $10::timestamptz[], $11::text[], $13::bytea[], $14::uuid[], $15::uuid[], $16::integer[])
     AS new (id, appointment_id, time_version, kind, recipient, channel, status, due_at, lease_until, detail, destination,
-        provider_id, session_id)
+        provider_id, session_id, attempts)
 WHERE appointment.organization_id = $1 AND appointment.id = new.appointment_id
 ORDER BY new.session_id, new.time_version, new.kind, new.provider_id, new.channel
 -- Under one of three keys: by recipient, by provider, and by session and provider.
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+RETURNING id;
 
 -- name: insert_resend :maybe
 -- A row of its own for a message that staff asked for again; none where such a one waits already.
@@ -218,8 +221,8 @@ WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND lease_until IS NOT 
 -- These messages are about to be handed to the mail server or the gateway: from now on they may
 -- have arrived, until their outcome is known. Returns those that may be handed over. The others are
 -- no longer ours, or the appointment or the session that they are about has changed since the
--- decision: changes that were committed before this statement began are seen. The lease is that of
--- the attempt from now on.
+-- decision: changes that were committed before this statement began are seen. The lease lasts as long
+-- as the attempt may take. One that does so already stays: then no index has to be written.
 -- params: organization_id uuid, ids uuid[], attempts integer[], appointment_versions integer[], begun_at timestamptz, lease_until timestamptz, wire_texts text[], session_ids uuid[], session_versions integer[]
 WITH ours AS MATERIALIZED (
     SELECT mine.id, begun.wire_text
@@ -250,7 +253,7 @@ WITH ours AS MATERIALIZED (
     FOR UPDATE OF mine SKIP LOCKED
 )
 UPDATE reminder_log
-SET wire_since = $5, lease_until = $6, wire_text = ours.wire_text
+SET wire_since = $5, lease_until = greatest(reminder_log.lease_until, $6), wire_text = ours.wire_text
 FROM ours
 WHERE reminder_log.organization_id = $1 AND reminder_log.id = ANY($2) AND reminder_log.id = ours.id
 RETURNING reminder_log.id;

@@ -28,7 +28,12 @@ from app.store.pool import transaction
 from app.store.sql import Executor, catalogue
 from app.usecases.messages import deliver_message, send_messages
 from app.usecases.messages.deliver_message import Desk
-from app.usecases.messages.send_messages import LEASE, LEASE_RESERVE, log_what_is_due
+from app.usecases.messages.send_messages import (
+    LEASE,
+    LEASE_RESERVE,
+    Claimed,
+    log_what_is_due,
+)
 from tests.builders import Api, Json, a_provider, an_appointment, blocked_by, instant, made
 from tests.integration.reminders import UPDATE_ORGANIZATION, Post, a_post
 
@@ -486,6 +491,50 @@ async def test_news_goes_out_before_reminders_that_are_due_already(post: Post) -
     assert await post.work() == {"SENT": 3}
 
 
+async def test_what_is_logged_is_claimed_with_it_as_far_as_there_is_room(post: Post) -> None:
+    """As a claim reads it. The rest waits; so does what was claimed, once its worker has died."""
+    for day in (13, 14):
+        await booked(post, f"2026-01-{day}T12:00Z")
+    resources = post.api.resources
+    batches: list[Claimed] = []
+
+    async def start(claimed: Claimed) -> None:
+        batches.append(claimed)
+
+    assert await log_what_is_due(resources, claim=3, start=start) == 2
+    [claimed] = batches
+    ours, now = {each.id: each for each in claimed.messages}, resources.real_clock()
+    assert len(ours) == 3
+    assert {row["attempts"] for row in await post.log() if row["id"] in ours} == {1}
+    assert claimed.begin_by <= now + LEASE - LEASE_RESERVE
+    waiting = await waiting_messages(resources.pool, real_now=now, batch_size=9)
+    rest = [row["id"] for row in await post.log() if row["id"] not in ours]
+    assert waiting == {post.api.organization.id: rest}
+
+    await post.end_leases()
+    again = await claim_messages(
+        resources.pool, post.api.organization.id, [*ours], real_now=now, lease_until=now
+    )
+    assert {each.id: each for each in again} == {
+        each.id: replace(each, attempts=2) for each in claimed.messages
+    }
+    await post.end_leases()
+    assert await post.work() == {"SENT": 4}
+
+
+async def test_a_message_that_is_in_the_log_already_is_not_claimed(post: Post) -> None:
+    await booked(post, "2026-01-14T12:00Z")
+    await post.work()
+    await post.api.rows(
+        """INSERT INTO message_outbox (organization_id, appointment_id, time_version, kind, due_at)
+        SELECT organization_id, id, 1, 'BOOKED', $2 FROM appointment WHERE organization_id = $1""",
+        post.api.organization.id,
+        post.api.resources.clock(),
+    )
+    assert await post.work() == {}
+    assert await post.api.rows("SELECT FROM message_outbox WHERE kind = 'BOOKED'") == []
+
+
 async def claimed_together(post: Post, count: int) -> list[ClaimedMessage]:
     """Confirmations that one worker has claimed."""
     silent = await a_provider(post.api, channels=[], timeZone="UTC")
@@ -532,6 +581,27 @@ async def test_of_messages_that_begin_together_only_those_do_that_are_still_as_d
     assert begun == {stays.id}
     rows = await post.api.rows("SELECT id FROM reminder_log WHERE wire_since IS NOT NULL")
     assert [row["id"] for row in rows] == [stays.id]
+
+
+async def test_a_lease_lasts_as_long_as_the_attempt_and_is_not_cut_short(post: Post) -> None:
+    [claimed] = await claimed_together(post, 1)
+    [before] = await post.log()
+    for later in (False, True):
+        until = before["lease_until"] + timedelta(minutes=1 if later else -3)
+        begun = await begin_attempts(
+            post.api.resources.pool,
+            claimed.organization_id,
+            [
+                AttemptBeginning(
+                    claimed=claimed, appointment_version=1, session=None, wire_text=None
+                )
+            ],
+            begun_at=datetime.now(UTC),
+            lease_until=until,
+        )
+        assert begun == {claimed.id}
+        [row] = await post.log()
+        assert row["lease_until"] == (until if later else before["lease_until"])
 
 
 async def test_the_end_of_a_message_is_recorded_though_that_of_another_has_to_wait(

@@ -1,5 +1,6 @@
-"""Send messages: what is due becomes rows of the log, and each row is claimed, decided upon right
-before it is sent, and closed with its outcome.
+"""Send messages: what is due becomes rows of the log, which are claimed as they are written; each
+is decided upon right before it is sent, and closed with its outcome. Rows that wait, since their
+worker died or their attempt failed for now, are claimed as well.
 
 Any number of workers do so at once, and any of them may die at any point. A dead worker leaves a
 lease that expires, and the record of the attempt: the next worker sends the same mail under the
@@ -13,9 +14,10 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.core.ids import MessageLogId
 from app.store.appointments import share_appointments
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.core.ids import OrganizationId
-    from app.store.messages import OutboxKey
+    from app.store.messages import ClaimedMessage, OutboxKey
     from app.usecases.resources import Resources
 
 DUE_BATCH: Final = 100
@@ -51,7 +53,8 @@ meanwhile, so that in a rush the first messages don't wait until the last ones a
 """
 
 SEND_BATCH: Final = 128
-"""Messages claimed at once: few enough to send within a lease, even over a slow mail server.
+"""Messages claimed at once: few enough to send within a lease, even over a slow mail server. Those
+that wait come first, and those that are being logged have the rest.
 """
 
 SENDING_AT_ONCE: Final = 128
@@ -86,26 +89,40 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Claimed(NamedTuple):
-    """A message that was claimed, and when it must have begun."""
+    """Messages of one organization that were claimed, and when they must have begun."""
 
-    delivery: Delivery
+    organization_id: OrganizationId
+    messages: Sequence[ClaimedMessage]
     begin_by: datetime
+
+
+Start: TypeAlias = Callable[[Claimed], Awaitable[None]]
 
 
 async def send_messages(resources: Resources) -> dict[str, int]:
     """Send all that is due, for some minutes at most; how many messages ended how."""
     until = monotonic() + RUN_SECONDS
     desk, slots, sending = Desk(resources), asyncio.Semaphore(SENDING_AT_ONCE), Sending()
+
+    async def start(claimed: Claimed) -> None:
+        organization_id, messages, begin_by = claimed
+        about = {(each.message.kind, each.message.recipient) for each in messages}
+        own = await load_words(resources.pool, organization_id, about)
+        for each in messages:
+            delivery = Delivery(resources=resources, desk=desk, claimed=each, own=own)
+            sending.start(_deliver(delivery, begin_by, slots))
+
     try:
         more = True
         while more and monotonic() < until:
-            planned = await log_what_is_due(resources)
-            claimed = await _claim_batch(resources, desk)
-            for each in claimed:
-                sending.start(_deliver(each, slots))
+            room = SEND_BATCH
+            for batch in await _claim_waiting(resources):
+                room -= len(batch.messages)
+                await start(batch)
+            planned = await log_what_is_due(resources, claim=room, start=start)
             # What came due while the last ones were sent is looked for before the run ends.
             more = bool(planned or sending.count)
-            await sending.until(most_left=CLAIM_BELOW if claimed else 0)
+            await sending.until(most_left=CLAIM_BELOW if planned or room < SEND_BATCH else 0)
         await sending.until(most_left=0)
     except asyncio.CancelledError:
         await sending.cancel()
@@ -167,19 +184,25 @@ class Sending:
 # ---------------------------------------------------------------- from the outbox to the log
 
 
-async def log_what_is_due(resources: Resources) -> int:
+async def log_what_is_due(
+    resources: Resources, *, claim: int = 0, start: Start | None = None
+) -> int:
     """A batch of what is due becomes rows of the log, for its recipients as they are now; how many
-    there were.
+    entries of the outbox there were. So many of the rows, at most, are claimed and started; the
+    others wait to be claimed.
     """
     due = await due_outbox(resources.pool, due_by=resources.clock(), batch_size=DUE_BATCH)
     for organization_id, keys in due.items():
-        await _log_due(resources, organization_id, keys)
+        claimed = await _log_due(resources, organization_id, keys, 0 if start is None else claim)
+        claim -= len(claimed.messages)
+        if start is not None and claimed.messages:
+            await start(claimed)
     return sum(map(len, due.values()))
 
 
 async def _log_due(
-    resources: Resources, organization_id: OrganizationId, keys: Sequence[OutboxKey]
-) -> None:
+    resources: Resources, organization_id: OrganizationId, keys: Sequence[OutboxKey], claim: int
+) -> Claimed:
     async with transaction(resources.pool) as tx:
         # An erasure is over, or waits: what is written here is erased with the rest. Changes of an
         # appointment lock it before its outbox, and so does this.
@@ -212,43 +235,47 @@ async def _log_due(
                         address_since=subject.recent.address_since,
                     )
                 )
+        real_now = resources.real_clock()
+        lease_until, ours = real_now + LEASE, []
         if new:
             new = await limit_messages(resources, tx, organization_id, new, now)
-            await insert_messages(
-                tx, organization_id, new, created_at=now, free_from=resources.real_clock()
+            ours = await insert_messages(
+                tx,
+                organization_id,
+                new,
+                created_at=now,
+                free_from=real_now,
+                claim=claim,
+                lease_until=lease_until,
             )
+    return Claimed(organization_id, ours, lease_until - LEASE_RESERVE)
 
 
 # ---------------------------------------------------------------- from the log to the senders
 
 
-async def _claim_batch(resources: Resources, desk: Desk) -> list[Claimed]:
+async def _claim_waiting(resources: Resources) -> list[Claimed]:
+    """A batch of the rows that wait, of all organizations."""
     now = resources.real_clock()
-    waiting = await waiting_messages(resources.pool, real_now=now, batch_size=SEND_BATCH)
     lease_until = now + LEASE
-    batch: list[Claimed] = []
-    for organization_id, ids in waiting.items():
-        claimed = await claim_messages(
-            resources.pool, organization_id, ids, real_now=now, lease_until=lease_until
+    waiting = await waiting_messages(resources.pool, real_now=now, batch_size=SEND_BATCH)
+    batches = [
+        Claimed(
+            organization_id,
+            await claim_messages(
+                resources.pool, organization_id, ids, real_now=now, lease_until=lease_until
+            ),
+            lease_until - LEASE_RESERVE,
         )
-        if claimed:
-            about = {(each.message.kind, each.message.recipient) for each in claimed}
-            own = await load_words(resources.pool, organization_id, about)
-            batch += [
-                Claimed(
-                    Delivery(resources=resources, desk=desk, claimed=each, own=own),
-                    begin_by=lease_until - LEASE_RESERVE,
-                )
-                for each in claimed
-            ]
-    return batch
+        for organization_id, ids in waiting.items()
+    ]
+    return [batch for batch in batches if batch.messages]
 
 
-async def _deliver(claimed: Claimed, slots: asyncio.Semaphore) -> str:
+async def _deliver(delivery: Delivery, begin_by: datetime, slots: asyncio.Semaphore) -> str:
     """One message. Its failure must not keep the others from being sent."""
-    delivery = claimed.delivery
     async with slots:
-        if delivery.resources.real_clock() > claimed.begin_by:
+        if delivery.resources.real_clock() > begin_by:
             with contextlib.suppress(DatabaseUnavailableError):  # its lease ends anyway
                 await delivery.give_back()
             return LEFT
