@@ -36,9 +36,9 @@ from app.notify.senders import Senders, open_senders
 from app.notify.sms import TwilioSettings
 from app.outgoing.client import Outgoing
 from app.process.clock import system_clock
-from app.store.commits import Commits
 from app.store.ids import new_id
 from app.store.pool import create_pool
+from app.store.side_by_side import Commits, Looks
 from app.usecases.booking.limit_guests import BookingLimits
 from app.usecases.events.watch_appointments import read_history
 from app.usecases.events.watch_availability import read_days
@@ -106,6 +106,7 @@ async def open_resources(
     try:
         yield Resources(
             pool=pool,
+            looks=Looks(pool),
             commits=Commits(pool),
             redis=redis,
             cache=cache,

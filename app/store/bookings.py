@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from app.store.idempotency import KeyScope, StoredAnswer
     from app.store.locks import CalendarLock, LockKeys
     from app.store.pool import Transaction, Writes
-    from app.store.sql import Executor, Record
+    from app.store.sql import Reader, Record
 
 _BEFORE = query("before_booking")
 _LOOK = query("look_before_booking")
@@ -134,7 +134,7 @@ class Look(NamedTuple):
 
 
 async def look_before_booking(
-    on: Executor, booking: Booking, service_id: ServiceId | None, claims: Claims
+    on: Reader, booking: Booking, service_id: ServiceId | None, claims: Claims
 ) -> Look:
     """Ask without locks, for a decision that `book_as_seen` compares with what is there then."""
     taken = [(subject_id, each) for subject_id in sorted(claims) for each in claims[subject_id]]
@@ -168,8 +168,8 @@ def book_as_seen(
     look: Look,
 ) -> None:
     """Let all that waits be written with this time of one provider, by one call of a function that
-    takes these locks and compares what was seen: see `app.store.commits`. Nothing may wait after
-    it.
+    takes these locks and compares what was seen, as `Commits.commit` sends it. Nothing may wait
+    after it.
 
     The locks are the first ones, then those of `lock`, which proves that they are asked for.
     """
@@ -268,7 +268,7 @@ class ChangeLook(NamedTuple):
 
 
 async def look_before_change(
-    on: Executor,
+    on: Reader,
     organization_id: OrganizationId,
     appointment_id: AppointmentId,
     scope: KeyScope | None = None,
@@ -277,7 +277,7 @@ async def look_before_change(
     """Look without locks, for a decision that `change_as_seen` or `move_as_seen` compares with what
     is there then. A move has a key and a new start. None where there is no such appointment.
     """
-    row = await _LOOK_BEFORE_CHANGE.maybe(
+    row = await _LOOK_BEFORE_CHANGE.one(
         on,
         organization_id,
         appointment_id,
@@ -285,7 +285,7 @@ async def look_before_change(
         None if starts_at is None else minute_of(starts_at),
         LONGEST_CLAIM_MINUTES,
     )
-    if row is None:
+    if row["id"] is None:
         return None
     claimed_ids: Sequence[SubjectId] = row["claimed_ids"] or ()
     own: dict[SubjectId, tuple[Claim, ...]] = {}

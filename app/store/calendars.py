@@ -386,7 +386,7 @@ async def take_time(
 
 def free_as_seen(writes: Writes, lock: CalendarLock, *, first: LockKeys, look: ChangeLook) -> None:
     """Let the writes end with freeing all of the appointment's time, under these locks, where it is
-    still as it was looked at: see `app.store.commits`. Nothing may wait after it.
+    still as it was looked at: see `Commits.commit`. Nothing may wait after it.
     """
     own = (lock.organization_id, look.appointment.id)
     _FREE_APPOINTMENT_TIME.later(writes, *own)
@@ -408,8 +408,8 @@ def move_as_seen(
     new_id: Callable[[], UUID],
 ) -> None:
     """Let the writes end with freeing all of the appointment's time and taking this time instead,
-    under these locks, where it is still as it was looked at: see `app.store.commits`. Nothing may
-    wait after it.
+    under these locks, where it is still as it was looked at: see `Commits.commit`. Nothing may wait
+    after it.
     """
     own = (lock.organization_id, look.appointment.id)
     values = _values(lock, claims, Owner(appointment_id=look.appointment.id), new_id)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeAlias
@@ -227,28 +227,38 @@ class Pool:
         """A SELECT is run once more where its connection turns out to be dead, so it must not
         write.
         """
-        async with self.connection() as connection:
-            try:
-                return await _fetch(connection, sql, arguments)
-            except DatabaseUnavailableError:
-                if not _may_run_again(sql, connection):
-                    raise
-        async with self.connection() as connection:
-            return await _fetch(connection, sql, arguments)
+        return await self._run(
+            lambda connection: _fetch(connection, sql, arguments), again=_only_reads(sql)
+        )
+
+    async def fetch_together(
+        self, sql: str, several: Sequence[Sequence[object]], *, writes: bool
+    ) -> list[Record]:
+        """The rows of a statement that is run with each of these arguments, one run after the
+        other in one transaction and one round trip. What one of the runs raises undoes all.
+        """
+        return await self._run(
+            lambda connection: _fetch_together(connection, sql, several), again=not writes
+        )
 
     async def execute(self, sql: str, arguments: Sequence[object]) -> int:
         async with self.connection() as connection:
             return await _execute(connection, sql, arguments)
 
-    async def fetch_together(self, sql: str, arguments: Sequence[Sequence[object]]) -> list[Record]:
-        """The rows of a statement that is run with each of these arguments, one run after the
-        other in one transaction and one round trip. What one of the runs raises undoes all.
+    async def _run(
+        self, statement: Callable[[Connection], Awaitable[list[Record]]], *, again: bool
+    ) -> list[Record]:
+        """Once more, on another connection, where the first one turns out to be dead and that is
+        allowed.
         """
         async with self.connection() as connection:
-            if len(arguments) == 1:
-                return await _fetch(connection, sql, arguments[0])
-            with _unavailable_on_outage(connection):
-                return await connection.fetchmany(sql, arguments)
+            try:
+                return await statement(connection)
+            except DatabaseUnavailableError:
+                if not (again and _is_dead(connection)):
+                    raise
+        async with self.connection() as connection:
+            return await statement(connection)
 
     def kept(self) -> Kept:
         """One connection for the statements of a block: to take one for each costs a third of a
@@ -295,7 +305,7 @@ class Kept:
         try:
             return await _fetch(self._connection, sql, arguments)
         except DatabaseUnavailableError:
-            if not _may_run_again(sql, self._connection):
+            if not (_only_reads(sql) and _is_dead(self._connection)):
                 raise
         await self._pool.give_back(self._connection)
         self._connection = await self._pool.take()
@@ -316,7 +326,7 @@ class Writes:
         self._waiting: list[tuple[str, Sequence[object]]] = []
         self.is_distributed = is_distributed
         """Whether the database is distributed: then each is a statement of its own, also where they
-        are sent together (`app.store.commits`).
+        are sent together (`Commits.commit`).
         """
 
     def later(self, sql: str, arguments: Sequence[object]) -> None:
@@ -561,14 +571,22 @@ async def _fetch(connection: Connection, sql: str, arguments: Sequence[object]) 
         return await connection.fetch(sql, *arguments)
 
 
+async def _fetch_together(
+    connection: Connection, sql: str, several: Sequence[Sequence[object]]
+) -> list[Record]:
+    if len(several) == 1:
+        return await _fetch(connection, sql, several[0])
+    with _unavailable_on_outage(connection):
+        return await connection.fetchmany(sql, several)
+
+
 async def _execute(connection: Connection, sql: str, arguments: Sequence[object]) -> int:
     with _unavailable_on_outage(connection):
         return rows_of(await connection.execute(sql, *arguments))
 
 
-def _may_run_again(sql: str, connection: Connection) -> bool:
-    """Whether the statement only reads, and failed since its connection is dead."""
-    return _is_dead(connection) and _SELECT.match(sql) is not None
+def _only_reads(sql: str) -> bool:
+    return _SELECT.match(sql) is not None
 
 
 def _turn(sql: str) -> int:

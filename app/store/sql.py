@@ -82,12 +82,16 @@ class Writer(Protocol):
     def withdrawn(self) -> list[tuple[str, Sequence[object]]]: ...
 
 
-class Executor(Protocol):
+class Reader(Protocol):
+    """What a statement that gives rows runs on."""
+
+    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]: ...
+
+
+class Executor(Reader, Protocol):
     """What a statement runs on: the pool (a plain read, a connection of its own) or a
     transaction.
     """
-
-    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]: ...
 
     async def execute(self, sql: str, arguments: Sequence[object]) -> int: ...
 
@@ -111,18 +115,18 @@ class Query:
     """The statements that this one may be sent instead of."""
     sql: str
 
-    async def many(self, on: Executor, *arguments: object) -> list[Record]:
+    async def many(self, on: Reader, *arguments: object) -> list[Record]:
         self._expect("many")
         return await on.fetch(self.sql, arguments)
 
-    async def one(self, on: Executor, *arguments: object) -> Record:
+    async def one(self, on: Reader, *arguments: object) -> Record:
         self._expect("one")
         rows = await on.fetch(self.sql, arguments)
         if len(rows) != 1:
             raise UnexpectedRowCountError(self.name, len(rows))
         return rows[0]
 
-    async def maybe(self, on: Executor, *arguments: object) -> Record | None:
+    async def maybe(self, on: Reader, *arguments: object) -> Record | None:
         self._expect("maybe")
         rows = await on.fetch(self.sql, arguments)
         if len(rows) > 1:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from app.outgoing.client import Outgoing
     from app.redis_client import RedisClient
     from app.redis_cluster import ClusterClient
-    from app.store.commits import Commits
     from app.store.pool import Pool
+    from app.store.side_by_side import Commits, Looks
     from app.usecases.booking.limit_guests import BookingLimits
     from app.usecases.messages.messaging import Messaging
     from app.usecases.upkeep.movable_clock import TestClock
@@ -54,6 +54,7 @@ class Resources:
     """
 
     pool: Pool
+    looks: Looks
     commits: Commits
     redis: RedisClient
     cache: RedisClient | ClusterClient

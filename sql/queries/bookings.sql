@@ -79,13 +79,13 @@ LEFT JOIN customer
     AND customer.id = appointment.customer_id
     AND (customer.subject IS NOT NULL OR (customer.made_by_staff AND customer.erased_at IS NULL));
 
--- name: look_before_change :maybe
--- An appointment, without any lock, and with it what a cancellation or a move rests on: its own time
--- and the zone of each subject that gives it; the version of the rules by which a new time is
--- decided; whether the customer is erased, and whether their other visits matter, since the
--- organization does not allow them to overlap; whether the key is used; when the organization
--- reminds, and the version of its settings; and whether nothing else takes minute $6 of the lead's
--- time. $7 is the length of the longest claim.
+-- name: look_before_change :one
+-- An appointment, without any lock, or nulls where there is none; and with it what a cancellation or a
+-- move rests on: its own time and the zone of each subject that gives it; the version of the rules by
+-- which a new time is decided; whether the customer is erased, and whether their other visits matter,
+-- since the organization does not allow them to overlap; whether the key is used; when the
+-- organization reminds, and the version of its settings; and whether nothing else takes minute $6 of
+-- the lead's time. $7 is the length of the longest claim.
 -- params: organization_id uuid, appointment_id uuid, mutation text, caller text, key text, minute integer, longest_minutes integer
 SELECT found.*, own.claimed_ids, own.time_zones, own.claims, customer.erased_at IS NOT NULL AS is_erased,
     NOT organization.allows_customer_overlap AND (customer.subject IS NOT NULL OR customer.made_by_staff)
@@ -125,12 +125,13 @@ SELECT found.*, own.claimed_ids, own.time_zones, own.claims, customer.erased_at 
             AND busy_time.busy_from <= $6
             AND busy_time.busy_until > $6
     ) AS is_free
-FROM (
+FROM (VALUES (true)) AS always
+LEFT JOIN (
     SELECT {{appointment_columns}}
     FROM appointment
     WHERE organization_id = $1 AND id = $2
-) AS found
-JOIN customer ON customer.organization_id = $1 AND customer.id = found.customer_id
+) AS found ON true
+LEFT JOIN customer ON customer.organization_id = $1 AND customer.id = found.customer_id
 CROSS JOIN (
     SELECT allows_customer_overlap, reminder_minutes_before, xmin AS version
     FROM organization

@@ -26,10 +26,10 @@ from app.core.changes import AppointmentChangeKind
 from app.core.ids import OrganizationId, ProviderId
 from app.core.viewer import Viewer
 from app.store import pool as store_pool
-from app.store.commits import OVERTAKEN, Commits
 from app.store.idempotency import RequestKey
 from app.store.locks import lock_rules
 from app.store.pool import DatabaseUnavailableError, Pool, Writes, transaction
+from app.store.side_by_side import OVERTAKEN, Commits
 from app.store.sql import query
 from app.telemetry.metrics import BOOKING_WAYS
 from app.usecases.booking import (

@@ -32,9 +32,9 @@ from app.free_times.read import CALENDAR_MARGIN
 from app.free_times.sources import RULES_MARGIN
 from app.store.bookings import BeforeBooking, Look, book_as_seen, look_before_booking
 from app.store.calendars import load_calendars
-from app.store.commits import OvertakenError
 from app.store.locks import CalendarLock, first_keys
 from app.store.pool import DatabaseUnavailableError, Writes
+from app.store.side_by_side import OvertakenError
 from app.telemetry.metrics import BOOKING_WAYS
 from app.usecases.booking.answer import Written
 from app.usecases.booking.know_customer import new_customer
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.store.bookings import ChangeLook
     from app.store.idempotency import RequestKey
-    from app.store.sql import Executor
     from app.usecases.resources import Resources
 
 
@@ -113,8 +112,7 @@ async def _look_and_write(
     resources: Resources, request: BookingRequest, party: Party
 ) -> Written | Way:
     wish, organization_id = request.wish, request.viewer.organization_id
-    on = resources.pool
-    calendar = await known_calendar(resources, on, organization_id, party, wish.starts_at)
+    calendar = await known_calendar(resources, organization_id, party, wish.starts_at)
     if calendar is None:
         return Way.REFUSED
     if not calendar.is_plain or calendar.limits or _may_be_limited(request, calendar):
@@ -124,7 +122,7 @@ async def _look_and_write(
     if done is not None:
         return done
     asked = request.asked_at(resources.clock())
-    look = await look_before_booking(on, asked, party.service_id, claims)
+    look = await look_before_booking(resources.looks, asked, party.service_id, claims)
     before = look.before
     resources.accelerator.new_guests.saw(
         organization_id,
@@ -300,11 +298,7 @@ def is_outdated(
 
 
 async def known_calendar(
-    resources: Resources,
-    on: Executor,
-    organization_id: OrganizationId,
-    party: Party,
-    starts_at: datetime,
+    resources: Resources, organization_id: OrganizationId, party: Party, starts_at: datetime
 ) -> Calendar | None:
     """The calendar that this process read last, however long ago, or reads now: the look compares
     its version. None where there is none.
@@ -317,7 +311,7 @@ async def known_calendar(
     # From today on, since the next one may be earlier.
     first = min(first, resources.clock().date() - RULES_MARGIN)
     read_at, last = monotonic(), around + CALENDAR_MARGIN
-    found = (await load_calendars(on, organization_id, [party], first, last)).get(party)
+    found = (await load_calendars(resources.pool, organization_id, [party], first, last)).get(party)
     if found is None:
         return None
     # No stamp vouches for it, so no list is computed from it.

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from app.core.viewer import Viewer
     from app.store.bookings import ChangeLook
     from app.store.idempotency import RequestKey
-    from app.store.sql import Executor
     from app.usecases.booking.cancel_appointment import CancellationForm
     from app.usecases.booking.reschedule_appointment import MoveForm
     from app.usecases.resources import Resources
@@ -89,33 +88,32 @@ async def _cancel(
     accepted: int,
 ) -> Written | Way:
     organization_id = viewer.organization_id
-    async with resources.pool.kept() as on:
-        look = await look_before_change(on, organization_id, form.appointment_id)
-        if look is None:
-            return Way.REFUSED
-        actor = _actor(resources, viewer, look, opened)
-        if isinstance(actor, Way):
-            return actor
-        now = resources.clock()
-        decision = decide_cancellation(
-            look.appointment,
-            actor.as_payer(at_customers_request=form.at_customers_request),
-            now,
-            accept_fee_minor=accepted,
-            expected_version=form.expected_version,
-        )
-        if not isinstance(decision, Cancellation):
-            return Way.REFUSED
-        writes = Writes(is_distributed=resources.pool.is_distributed)
-        after, changed = write_cancellation(
-            resources, viewer, writes, look.appointment, decision, actor, reason=reason, now=now
-        )
-        free_as_seen(
-            writes,
-            CalendarLock.of(organization_id, dates_to_lock(look.zones, look.own)),
-            first=rules_keys(organization_id, look.own),
-            look=look,
-        )
+    look = await look_before_change(resources.looks, organization_id, form.appointment_id)
+    if look is None:
+        return Way.REFUSED
+    actor = _actor(resources, viewer, look, opened)
+    if isinstance(actor, Way):
+        return actor
+    now = resources.clock()
+    decision = decide_cancellation(
+        look.appointment,
+        actor.as_payer(at_customers_request=form.at_customers_request),
+        now,
+        accept_fee_minor=accepted,
+        expected_version=form.expected_version,
+    )
+    if not isinstance(decision, Cancellation):
+        return Way.REFUSED
+    writes = Writes(is_distributed=resources.pool.is_distributed)
+    after, changed = write_cancellation(
+        resources, viewer, writes, look.appointment, decision, actor, reason=reason, now=now
+    )
+    free_as_seen(
+        writes,
+        CalendarLock.of(organization_id, dates_to_lock(look.zones, look.own)),
+        first=rules_keys(organization_id, look.own),
+        look=look,
+    )
     against = await commit_as_seen(resources, writes)
     if against is not None:
         return against
@@ -133,33 +131,32 @@ async def _move(
     organization_id = viewer.organization_id
     if not _is_covered(form):
         return Way.NOT_COVERED
-    async with resources.pool.kept() as on:
-        look = await look_before_change(
-            on, organization_id, form.appointment_id, key.scope, form.starts_at
-        )
-        if look is None:
-            return Way.REFUSED
-        actor = _actor(resources, viewer, look, opened)
-        if isinstance(actor, Way):
-            return actor
-        if look.is_used or not look.is_free:
-            return Way.REFUSED
-        sight = await _decide(resources, on, viewer, form, look, actor)
-        if not isinstance(sight, Sight):
-            return sight
-        writes = Writes(is_distributed=resources.pool.is_distributed)
-        after, changed = write_move(
-            resources, viewer, writes, key, look.appointment, sight, actor, reminders=look.reminders
-        )
-        move_as_seen(
-            writes,
-            sight.lock,
-            sight.claims,
-            first=first_keys(key.scope, rules=sight.providers),
-            scope=key.scope,
-            look=look,
-            new_id=resources.new_id,
-        )
+    look = await look_before_change(
+        resources.looks, organization_id, form.appointment_id, key.scope, form.starts_at
+    )
+    if look is None:
+        return Way.REFUSED
+    actor = _actor(resources, viewer, look, opened)
+    if isinstance(actor, Way):
+        return actor
+    if look.is_used or not look.is_free:
+        return Way.REFUSED
+    sight = await _decide(resources, viewer, form, look, actor)
+    if not isinstance(sight, Sight):
+        return sight
+    writes = Writes(is_distributed=resources.pool.is_distributed)
+    after, changed = write_move(
+        resources, viewer, writes, key, look.appointment, sight, actor, reminders=look.reminders
+    )
+    move_as_seen(
+        writes,
+        sight.lock,
+        sight.claims,
+        first=first_keys(key.scope, rules=sight.providers),
+        scope=key.scope,
+        look=look,
+        new_id=resources.new_id,
+    )
     against = await commit_as_seen(resources, writes)
     if against is not None:
         return against
@@ -189,12 +186,7 @@ def _is_covered(form: MoveForm) -> bool:
 
 
 async def _decide(
-    resources: Resources,
-    on: Executor,
-    viewer: Viewer,
-    form: MoveForm,
-    look: ChangeLook,
-    actor: Actor,
+    resources: Resources, viewer: Viewer, form: MoveForm, look: ChangeLook, actor: Actor
 ) -> Sight | Way:
     """What the appointment takes after the move, where it takes one provider alone; or why the long
     way is to decide.
@@ -206,7 +198,7 @@ async def _decide(
     if resources.accelerator.lines.is_contested((organization_id, lead)):
         return Way.CONTESTED
     party = Party(lead, appointment.service_id)
-    calendar = await known_calendar(resources, on, organization_id, party, form.starts_at)
+    calendar = await known_calendar(resources, organization_id, party, form.starts_at)
     if calendar is None or not calendar.is_plain or calendar.limits:
         return Way.NOT_COVERED
     if is_outdated(resources, organization_id, party, calendar, look):

@@ -1,4 +1,4 @@
-"""Changes that are committed together, on a real PostgreSQL: each gets its own outcome."""
+"""Statements that are sent side by side, on a real PostgreSQL: each gets its own outcome."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from app.store.commits import Commits, OvertakenError
 from app.store.pool import DatabaseUnavailableError, Pool, Writes, transaction
-from app.store.sql import query
+from app.store.side_by_side import Commits, Looks, OvertakenError
+from app.store.sql import UnexpectedRowCountError, query
 
 WRITE = "INSERT INTO noted (number, text) VALUES ($1, $2) RETURNING NULL"
 TRY = "SELECT try_to_note($1, $2)"
@@ -137,6 +137,31 @@ async def test_changes_of_several_organizations_are_not_mixed_where_the_database
     assert await outcomes(commits, TRY, (1, ""), (2, ""), (3, "")) == ["written"] * 3
     rows = await noted.fetch("SELECT count(DISTINCT xmin::text) AS n FROM noted", ())
     assert rows[0]["n"] == 3
+
+
+async def test_nobody_gets_the_row_of_another_statement(pool: Pool) -> None:
+    looks = Looks(pool)
+    one_each = "SELECT $1::integer AS n FROM generate_series(1, $1)"
+    for numbers_of_rows in ((1, 0), (1, 2, 1), (0,)):
+        found = await asyncio.gather(
+            *(looks.fetch(one_each, (each,)) for each in numbers_of_rows), return_exceptions=True
+        )
+        assert [type(each) for each in found] == [UnexpectedRowCountError] * len(found)
+
+
+async def test_looks_are_made_again_where_their_connection_has_died(pool: Pool) -> None:
+    looks = Looks(pool)
+
+    async def processes() -> set[int]:
+        found = await asyncio.gather(
+            *(looks.fetch("SELECT pg_backend_pid() AS id, $1", (str(at),)) for at in range(3))
+        )
+        return {row["id"] for rows in found for row in rows}
+
+    [first] = await processes()
+    await pool.fetch("SELECT pg_terminate_backend($1::integer, 5000)", (first,))
+    [second] = await processes()
+    assert second != first
 
 
 @pytest.mark.usefixtures("one_postgres")
