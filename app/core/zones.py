@@ -14,9 +14,12 @@ import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib import resources
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from app.weighted_cache import remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # One source of zone data: the `tzdata` package that the lock file pins. An empty search path keeps
 # zoneinfo away from the operating system's tables, which are as old as the machine's last update,
@@ -150,9 +153,7 @@ def dates_between(first: date, last: date) -> tuple[date, ...]:
     """The dates from the first to the last, inclusive; meant for the spans of a query, which many
     providers share.
     """
-    return tuple(
-        date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1)
-    )
+    return tuple(map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1)))
 
 
 def minute_of(instant: datetime) -> Minute:
@@ -340,15 +341,26 @@ def date_interval(zone: str, day: date) -> tuple[Interval, ...]:
     return reading_intervals(zone, day, 0, DAY_MINUTES)
 
 
+def local_days(zone: str, first: int, last: int) -> Sequence[LocalDay]:
+    """The dates numbered `first` to `last`, inclusive."""
+    block, at = divmod(first, _BLOCK_DAYS)
+    count = last - first + 1
+    days = _days_of_block(zone, block)[at : at + count]
+    while len(days) < count:
+        block += 1
+        days += _days_of_block(zone, block)[: count - len(days)]
+    return days
+
+
 @remembered(
     "local days",
     most_bytes=8 * 1024 * 1024,
-    weigh=lambda _span, days: 100 + 160 * len(days),
+    weigh=lambda _block, days: 100 + 160 * len(days),
 )
-def local_days(zone: str, first: int, last: int) -> tuple[LocalDay, ...]:
-    """The dates numbered `first` to `last`, inclusive; meant for the spans of a query, which many
-    providers share.
-    """
+def _days_of_block(zone: str, block: int) -> tuple[LocalDay, ...]:
+    """The dates of a block: whatever spans are asked for, each date is made once."""
+    first = block * _BLOCK_DAYS
+    last = first + _BLOCK_DAYS - 1
     eras = eras_between(zone, (first - 1) * DAY_MINUTES, (last + 3) * DAY_MINUTES)
     days: list[LocalDay] = []
     index = 0

@@ -381,7 +381,7 @@ FILLINGS: Final[dict[str, Filling]] = {
     "whole answers": Filling(make=Listings, put=_put_whole_answer, cache="listings"),
     "local days": Filling(
         put=lambda _owner, number: zones.local_days(
-            _zone(number), number // 400, number // 400 + 14
+            _zone(number), number // 400 * 64, number // 400 * 64
         )
     ),
     "mail domains": Filling(
