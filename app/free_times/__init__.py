@@ -34,6 +34,8 @@ What a question goes through (`read`)
     ASKED       look: the stamp, and the days under it where the calendar is known     1 round trip
       ├ the calendar counts, all days are there                              → ANSWERED
       ├ the calendar counts, days are missing                                → MISSING
+      ├ days are missing, and the calendar is too old or does not reach
+      │ far enough to compute them: read it again                            → MISSING
       └ no calendar that counts: read it from PostgreSQL, look again                    1 round trip
           ├ all days are there                                               → ANSWERED
           └ days are missing; or the rules have changed again: then the
@@ -93,8 +95,8 @@ In a Redis Cluster, an organization's keys are on one node, each node has a run 
 slot or a master that can't be asked is like Redis away, for its organizations only (`routing`).
 
 Who calls whom: `services` → `read` → `shared` → `local`, `batches` → `connection`; `read` →
-`single_flight`, `calendars`, and `sources`, which knows the law and no cache. `keys` names
-everything in Redis, `packing` is its format. Use cases call `read_free_days`, `read_service_days`,
-`SharedDays.stamps` (what this operation has seen current) and `SharedDays.forget`; what must not
-come from a cache, they read with `sources`.
+`keeper` → `shared`; `read` → `single_flight`, `calendars`, and `sources`, which knows the law and
+no cache. `keys` names everything in Redis, `packing` is its format. Use cases call
+`read_free_days`, `read_service_days`, `SharedDays.stamps` (what this operation has seen current)
+and `SharedDays.forget`; what must not come from a cache, they read with `sources`.
 """

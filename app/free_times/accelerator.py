@@ -11,6 +11,7 @@ from app.cache.new_guests import NewGuests
 from app.cache.organizations import Organizations
 from app.cache.services import TakingMore
 from app.free_times.calendars import Calendars
+from app.free_times.keeper import Keeper
 from app.free_times.listings import Listings
 from app.free_times.shared import SharedDays
 from app.free_times.single_flight import Flights
@@ -42,6 +43,13 @@ class Accelerator:
     """What is read or computed right now: calendars, free days, sessions."""
     tasks: Tasks = field(default_factory=lambda: Tasks("free times"))
     """In the background; ended by `close`."""
+
+    keeper: Keeper = field(init=False)
+    """Of what is computed."""
+
+    def __post_init__(self) -> None:
+        keeper = Keeper(self.shared, self.flights, self.tasks)
+        object.__setattr__(self, "keeper", keeper)  # It is frozen.
 
     async def close(self) -> None:
         """End the background tasks, and close the connections."""

@@ -35,6 +35,10 @@ CALENDAR_LIFETIME_SECONDS: Final = DAY_LIFETIME_MS / 1000
 """As long as an old list may live where its invalidation was lost."""
 
 
+MOST_TO_GROW: Final = 100
+"""Exceptions and times off with which a calendar is still read on more dates than are asked for."""
+
+
 @dataclass(slots=True, kw_only=True)
 class KnownCalendar(Generic[Source]):
     """A calendar with the exceptions and time off on the dates from `first` to `last`; or a
@@ -52,6 +56,16 @@ class KnownCalendar(Generic[Source]):
     def age_seconds(self) -> float:
         """How old it may be."""
         return monotonic() - self.read_at
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether it is read again on the dates that it has now, in addition to those asked for.
+        Who looks through the months of a provider then reads it once, not once for each of them.
+        """
+        if isinstance(self.calendar, Offering):
+            return False
+        hours = self.calendar.hours
+        return len(hours.exceptions) + len(hours.time_off) <= MOST_TO_GROW
 
     @property
     def believed_until(self) -> float:

@@ -11,7 +11,7 @@ from app.free_times.keys import DAY_LIFETIME_MS
 from app.weighted_cache import WeightedCache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from app.core.free_days import FreeDay
@@ -45,9 +45,9 @@ class _Local:
 
     def add(self, days: Mapping[date, FreeDay], since: Mapping[date, int]) -> None:
         """Add days to those that are here, in place of earlier ones of the same dates."""
-        for day, free in days.items():
-            before = self.days.get(day)
-            self.weight += _weigh_day(free) - (0 if before is None else _weigh_day(before))
+        self.weight += _weigh_days(days.values())
+        if self.days:
+            self.weight -= _weigh_days([self.days[day] for day in days if day in self.days])
         oldest = min(since.values())
         self.oldest = min(self.oldest, oldest) if self.since else oldest
         self.days.update(days)
@@ -57,7 +57,7 @@ class _Local:
         """Drop the days that have been kept since that second or longer."""
         for day in [day for day, kept in self.since.items() if kept <= over]:
             del self.since[day]
-            self.weight -= _weigh_day(self.days.pop(day))
+            self.weight -= _weigh_days((self.days.pop(day),))
         self.oldest = min(self.since.values(), default=over)
 
 
@@ -121,5 +121,6 @@ def _weigh(key: Key, local: _Local) -> int:
     return 600 + sum(map(len, key)) + local.weight
 
 
-def _weigh_day(day: FreeDay) -> int:
-    return 300 + 42 * len(day.stretches) + 180 * len(day.held)
+def _weigh_days(days: Iterable[FreeDay]) -> int:
+    weights = [42 * len(stretches) + 180 * len(held) for stretches, held in days]
+    return 300 * len(weights) + sum(weights)

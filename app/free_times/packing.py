@@ -32,9 +32,11 @@ def pack_day(day: FreeDay, *, stamp: bytes, kept_since: int) -> bytes:
     """
     stretches, held = day
     base = stretches[0] if stretches else held[0].first if held else 0
-    head = _HEAD.pack(stamp, kept_since, base, len(stretches) // 3, len(held))
+    count = len(stretches)
     minutes = [minute - base for minute in stretches]
-    packed = head + struct.pack(f"<{len(minutes)}h", *minutes)
+    packed = struct.pack(
+        f"{_HEAD.format}{count}h", stamp, kept_since, base, count // 3, len(held), *minutes
+    )
     if held:
         packed += b"".join(
             _HELD.pack(first - base, until - base, expires_at) for first, until, expires_at in held

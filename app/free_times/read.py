@@ -5,7 +5,6 @@ See the package's docstring.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain, islice
@@ -13,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from app.admission.gate import RETRY_AFTER_SECONDS
-from app.core.free_days import FreeDay, free_starts_at, load_of, releases_after
+from app.core.free_days import FreeDay, free_starts_by_date, load_of, releases_after
 from app.core.limits import UNCOUNTED, Counted, full_for
 from app.core.needs import Offering
 from app.core.party import Party
@@ -62,14 +61,6 @@ MOST_DAYS: Final = 20_000
 FRESH_SECONDS: Final = 15.0
 """A calendar older than this is read again before days are computed from it: they live as much
 shorter as it is old.
-"""
-
-KEEP_AFTER_SECONDS: Final = 0.02
-"""How much later a computed day is packed and sent: the callers who wait for it go first."""
-
-KEEP_PAUSES: Final = 10
-"""How many times that is postponed by as much again while other days are computed: concurrent pages
-are answered before any of them is packed.
 """
 
 LocalDates: TypeAlias = "Callable[[str], tuple[date, date]]"
@@ -132,7 +123,7 @@ def bookable_days(found: FreeDays[Calendar], now: datetime) -> dict[date, tuple[
     """
     calendar = found.calendar
     step = calendar.rules.step_minutes
-    starts = {day: free_starts_at(free, step, now) for day, free in found.days.items()}
+    starts = free_starts_by_date(found.days, step, now)
     if calendar.limits:
         taking, leading = full_for(calendar, found.counted, found.days, now)
         starts |= dict.fromkeys(taking | leading, ())
@@ -185,6 +176,17 @@ class _State:
         return all(
             len(days) == len(part.dates) for part, days in zip(self.parts, self.days, strict=True)
         )
+
+    def take_days_of(self, other: _State) -> bool:
+        """Take what was found under the same stamp. Not where the parts differ: the rules have
+        changed since, and have another shape.
+        """
+        if [(part.name, part.dates) for part in self.parts] != [
+            (part.name, part.dates) for part in other.parts
+        ]:
+            return False
+        self.days, self.age_seconds = other.days, other.age_seconds
+        return True
 
     def complete(self, at: int, computed: Mapping[date, FreeDay], *, is_own: bool) -> None:
         """Add what was computed of a part, for this question or for an earlier one, on all dates
@@ -270,14 +272,17 @@ class Reading:
             return None
         looked: dict[Wanted, _Looked] = {}
         unknown: dict[Wanted, Stamp] = {}
+        found: dict[Wanted, _State] = {}
         for each, (stamp, state) in seen.items():
             calendar = known[each]
             # Days that are there are served under an older calendar, too.
             if state is not None and (state.is_complete or self._is_fit(calendar)):
                 looked[each] = state
-            else:
-                unknown[each] = stamp
-        return looked | await self._read_calendars(unknown) if unknown else looked
+                continue
+            unknown[each] = stamp
+            if state is not None:
+                found[each] = state
+        return looked | await self._read_calendars(unknown, found) if unknown else looked
 
     async def _see(
         self, known: Mapping[Wanted, Known | None], stamps: Mapping[Any, Stamp] | None
@@ -343,9 +348,15 @@ class Reading:
             and self.last + RULES_MARGIN <= known.last
         )
 
-    async def _read_calendars(self, stamps: Mapping[Wanted, Stamp]) -> dict[Wanted, _Looked]:
-        """The calendars under stamps that were seen before, and then the days under them."""
+    async def _read_calendars(
+        self, stamps: Mapping[Wanted, Stamp], found: Mapping[Wanted, _State]
+    ) -> dict[Wanted, _Looked]:
+        """The calendars under stamps that were seen before, and then the days under them. What was
+        `found` was looked for already, under a calendar that is too old or does not reach far
+        enough to compute from.
+        """
         first, last = self.first - RULES_MARGIN, self.last + RULES_MARGIN
+        since, until = first, self.last + CALENDAR_MARGIN
         calendars = self.accelerator.calendars
         read: dict[Wanted, Known | NotFound | TemporarilyUnavailable] = {}
         unread: dict[Wanted, tuple[Hashable, date, date]] = {}
@@ -356,51 +367,62 @@ class Reading:
                 read[each] = known
             else:
                 unread[each] = (self.organization_id, key_of(each), stamp.rules), first, last
+                if known is not None and known.may_grow:
+                    since, until = min(since, known.first), max(until, known.last)
 
         async def load(
             mine: Mapping[Wanted, Flight],
         ) -> Mapping[Wanted, Known | NotFound | TemporarilyUnavailable]:
-            loaded = await self._load({each: stamps[each].rules for each in mine}, until)
-            for found in loaded.values():
-                if isinstance(found, KnownCalendar):
-                    calendars.keep(self.organization_id, found)
+            rules_parts = {each: stamps[each].rules for each in mine}
+            loaded = await self._load(rules_parts, since, until)
+            for calendar in loaded.values():
+                if isinstance(calendar, KnownCalendar):
+                    calendars.keep(self.organization_id, calendar)
             return loaded
 
-        until = self.last + CALENDAR_MARGIN
         if unread:
-            read |= await self.accelerator.flights.run(unread, load, until=until)
-        dated = {
-            each: known
+            read |= await self.accelerator.flights.run(unread, load, since=since, until=until)
+        return await self._look_again(read, stamps, found)
+
+    async def _look_again(
+        self,
+        read: Mapping[Wanted, Known | NotFound | TemporarilyUnavailable],
+        stamps: Mapping[Wanted, Stamp],
+        found: Mapping[Wanted, _State],
+    ) -> dict[Wanted, _Looked]:
+        """The days under calendars that were just read, where they were not looked for before."""
+        states = {
+            each: self._state(each, known, stamps[each])
             for each, known in read.items()
-            if isinstance(known, KnownCalendar) and not isinstance(known.calendar, Offering)
+            if isinstance(known, KnownCalendar)
         }
-        seen = (await self._see(dated, None) if dated else None) or {}
-        looked: dict[Wanted, _Looked] = {}
-        for each, answer in read.items():
-            if isinstance(answer, KnownCalendar):
-                # Where the rules have changed again, the calendar still counts under the stamp
-                # that was seen before it.
-                state = seen[each][1] if each in seen else None
-                looked[each] = state or self._state(each, answer, stamps[each])
-            else:
-                looked[each] = answer
-        return looked
+        unseen: dict[Wanted, Known] = {}
+        for each, state in states.items():
+            if each in found and state.take_days_of(found[each]):
+                continue
+            if state.parts:
+                unseen[each] = cast("Known", read[each])
+        # Where the rules have changed again, the calendar still counts under the stamp that was
+        # seen before it.
+        seen = (await self._see(unseen, None) if unseen else None) or {}
+        states |= {each: state for each, (_, state) in seen.items() if state is not None}
+        return {each: states.get(each) or cast("_Looked", answer) for each, answer in read.items()}
 
     async def _read_alone(self, wanted: Sequence[Wanted]) -> dict[Wanted, _Looked]:
         """The calendars for this question only: Redis can't be used, or the question is too wide to
         keep.
         """
-        read = await self._load(dict.fromkeys(wanted, b""), self.last + RULES_MARGIN)
+        first, last = self.first - RULES_MARGIN, self.last + RULES_MARGIN
+        read = await self._load(dict.fromkeys(wanted, b""), first, last)
         return {
             each: self._state(each, known) if isinstance(known, KnownCalendar) else known
             for each, known in read.items()
         }
 
     async def _load(
-        self, rules_parts: Mapping[Wanted, bytes], last: date
+        self, rules_parts: Mapping[Wanted, bytes], first: date, last: date
     ) -> dict[Wanted, Known | NotFound | TemporarilyUnavailable]:
-        """From PostgreSQL, in one statement for each kind, with the exceptions until that date."""
-        first = self.first - RULES_MARGIN
+        """From PostgreSQL, in one statement for each kind, with the exceptions on these dates."""
         async with self.accelerator.gate.place() as admitted:
             if not admitted:
                 return dict.fromkeys(rules_parts, BUSY)
@@ -481,8 +503,7 @@ class Reading:
             if (state := states[each]).stamp is not None
         ]
         if fills:
-            self.accelerator.shared.keep_here(fills)
-            self.accelerator.tasks.start(self._keep(fills))
+            self.accelerator.keeper.keep(fills)
         return computed
 
     async def _compute_from_claims(
@@ -513,15 +534,6 @@ class Reading:
             part = state.parts[place.at]
             computed[place] = compute_part(state.source, part, claims, flight.first, flight.last)
         return computed
-
-    async def _keep(self, fills: Sequence[Fill]) -> None:
-        """Keep what was computed for other processes; in this one it counts already."""
-        with suppress(asyncio.CancelledError):  # We shut down: then at once.
-            for _ in range(KEEP_PAUSES):
-                await asyncio.sleep(KEEP_AFTER_SECONDS)
-                if not self.accelerator.flights.are_under_way:
-                    break
-        await self.accelerator.shared.keep(fills)
 
 
 class _Place(NamedTuple):

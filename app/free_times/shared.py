@@ -33,7 +33,7 @@ from app.redis_client import BROKEN_REDIS, describe, script, tag_of
 from app.redis_cluster import ClusterClient, RestingError, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
     from app.core.free_days import FreeDay
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-FILLS_AT_ONCE: Final = 50
-"""Providers whose days one script keeps: some hundreds of days, in less time than a reader would
-notice.
+DAYS_AT_ONCE: Final = 500
+"""Days that one script keeps, at most, but for those of one provider: in less time than a reader
+would notice.
 """
 
 Owner = TypeVar("Owner", bound="OwnerId")
@@ -156,7 +156,7 @@ class Question:
     def day_keys(self, dates: Iterable[date]) -> list[str]:
         """The keys of these dates."""
         prefix = day_key(self.stamp_key, self.name, 0)[:-1]
-        return [f"{prefix}{day_number(day)}" for day in dates]
+        return [f"{prefix}{number}" for number in map(day_number, dates)]
 
 
 class Seen(NamedTuple):
@@ -403,15 +403,14 @@ class SharedDays:
             self._local.put((question.stamp_key, question.name), fill.stamp, fill.days, since)
 
     async def keep(self, fills: Sequence[Fill]) -> None:
-        """Keep what was computed for all processes, all of one organization, unless something
-        changed since its stamp was seen. Days live as much shorter as their sources are old, so
-        nothing is believed for more than a minute.
+        """Keep what was computed for all processes, unless something changed since its stamp was
+        seen. Days live as much shorter as their sources are old, so nothing is believed for more
+        than a minute.
         """
-        worth = [fill for fill in fills if fill.age_seconds * 1000 < DAY_LIFETIME_MS]
-        for at in range(0, len(worth), FILLS_AT_ONCE):
+        for some in _kept_at_once(fills):
             now = self.real_clock().timestamp()
             try:
-                (kept,) = await self._fills.ask([_keep(worth[at : at + FILLS_AT_ONCE], now)])
+                (kept,) = await self._fills.ask([_keep(some, now)])
             except BROKEN_REDIS as outage:
                 self._went_away(outage)
                 return
@@ -478,28 +477,29 @@ def _looks_of(redis: RedisClient) -> RedisBatches[_Look, _Looked]:
     own = OwnConnection(redis)
 
     async def send(looks: list[_Look]) -> list[_Looked | ResponseError]:
-        groups: dict[str, dict[str, int]] = {}
+        groups: dict[str, dict[str, None]] = {}
         make: dict[str, dict[str, None]] = {}
         for look in looks:
-            places = groups.setdefault(look.tag, {})
-            for key in look.keys:
-                places.setdefault(key, len(places))
+            groups.setdefault(look.tag, {}).update(dict.fromkeys(look.keys))
             if look.make:
                 make.setdefault(look.tag, {}).update(dict.fromkeys(look.make))
 
         def commands_under(run: bytes) -> list[Command]:
             made = [_new_stamps(run, list(stamps)) for stamps in make.values()]
-            return [*made, *(("MGET", *places) for places in groups.values())]
+            return [*made, *(("MGET", *keys) for keys in groups.values())]
 
         run, answers = await ask_one_run(own, commands_under)
-        read = dict(zip(groups, answers[len(make) :], strict=True))
+        read: dict[str, dict[str, bytes | None] | ResponseError] = {}
+        for (tag, keys), values in zip(groups.items(), answers[len(make) :], strict=True):
+            refused = isinstance(values, ResponseError)
+            read[tag] = values if refused else dict(zip(keys, values, strict=True))
         looked: list[_Looked | ResponseError] = []
         for look in looks:
-            values, places = read[look.tag], groups[look.tag]
-            if isinstance(values, ResponseError):
-                looked.append(values)
+            found = read[look.tag]
+            if isinstance(found, ResponseError):
+                looked.append(found)
             else:
-                looked.append(_Looked(run, [values[places[key]] for key in look.keys]))
+                looked.append(_Looked(run, list(map(found.__getitem__, look.keys))))
         return looked
 
     return RedisBatches(send, own.close)
@@ -516,6 +516,24 @@ def _asking(commands: Sequence[Command]) -> Sequence[Command]:
 def _new_stamps(run: bytes, keys: Sequence[str]) -> Command:
     parts = [secrets.token_bytes(2 * _PART) for _ in keys]
     return script(_MAKE, keys, [run, NEW_STAMP_LIFETIME_SECONDS, *parts])
+
+
+def _kept_at_once(fills: Iterable[Fill]) -> Iterator[list[Fill]]:
+    """Those that are not too old, by organization, in scripts of a bounded size."""
+    by_tag: dict[str, list[Fill]] = {}
+    for fill in fills:
+        if fill.age_seconds * 1000 < DAY_LIFETIME_MS:
+            by_tag.setdefault(tag_of(fill.question.stamp_key), []).append(fill)
+    for of_organization in by_tag.values():
+        some: list[Fill] = []
+        days = 0
+        for fill in of_organization:
+            if some and days + len(fill.days) > DAYS_AT_ONCE:
+                yield some
+                some, days = [], 0
+            some.append(fill)
+            days += len(fill.days)
+        yield some
 
 
 def _keep(fills: Sequence[Fill], now: float) -> Command:

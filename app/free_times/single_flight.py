@@ -47,11 +47,13 @@ class Flights:
         wanted: Mapping[Name, tuple[Hashable, date, date]],
         compute: Callable[[Mapping[Name, Flight]], Awaitable[Mapping[Name, Result]]],
         *,
+        since: date | None = None,
         until: date | None = None,
     ) -> dict[Name, Result]:
         """The result for each name, by its key, first and last date: of a flight that covers these
         dates, else of `compute`, which is called once with all names that have no such flight and
-        answers each. What it computes extends to the date `until`, if that is later.
+        answers each. What it computes extends from the date `since` to the date `until`, where they
+        are earlier and later.
 
         Callers that wait for a flight get whatever it answers, a refusal too. Where its caller
         gives up, one of them begins it again.
@@ -64,7 +66,9 @@ class Flights:
             for name, (key, first, last) in left.items():
                 flight = None if attempt == TRIES - 1 else self._find(key, first, last)
                 if flight is None:
-                    mine[name] = self._begin(key, first, max(last, until or last))
+                    mine[name] = self._begin(
+                        key, min(first, since or first), max(last, until or last)
+                    )
                 else:
                     others[name] = flight
             if mine:

@@ -323,6 +323,76 @@ async def test_who_reads_a_calendar_and_is_gone_leaves_one_other_to_read_it(api:
     assert wire.statements == {"calendars": 2, "claims": 1}
 
 
+async def test_a_calendar_that_is_read_again_keeps_the_dates_that_it_had(api: Api) -> None:
+    provider = await a_provider(api, maxAdvanceBookingDays=365)
+    node, wire = node_of(api)
+    await starts(api, node, week_of(provider, FAR))
+    await starts(api, node, week_of(provider))
+    assert wire.statements == {"calendars": 2, "claims": 2}
+    between = week_of(provider, TODAY + timedelta(days=90))
+    assert len(await starts(api, node, between)) == 7 * 8
+    assert wire.statements == {"calendars": 2, "claims": 3}
+
+
+async def test_days_that_were_found_need_no_second_look_once_the_calendar_was_read(
+    api: Api,
+) -> None:
+    provider = await a_provider(api, maxAdvanceBookingDays=365)
+    node, wire = node_of(api)
+    later = FAR + timedelta(days=7)
+    await starts(api, node, week_of(provider, later))
+    await an_appointment(api, provider, f"{FAR}T10:00Z")
+    served = await starts(api, node, week_of(provider, later))
+    counts = node.accelerator.shared.counts
+    await until(lambda: counts.fills + counts.fills_too_late == 2)
+    wire.statements.clear()
+    missed = counts.days_missed
+    # The calendar that is known does not reach back to the first of these days.
+    found = await starts(api, node, week_of(provider, FAR, days=14))
+    assert found[-7 * 8 :] == served
+    assert len(found) == 14 * 8 - 1
+    assert wire.statements == {"calendars": 1, "claims": 1}
+    assert counts.days_missed - missed == 7
+
+
+class HeldGate(Gate):
+    """Admits who waits only once it is open."""
+
+    __slots__ = ("is_open", "is_reached")
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.is_open = asyncio.Event()
+        self.is_reached = asyncio.Event()
+
+    async def _enter(self) -> bool:
+        self.is_reached.set()
+        await self.is_open.wait()
+        return await super()._enter()
+
+
+async def test_days_of_another_shape_are_not_mixed_with_a_calendar_that_was_read_later(
+    api: Api,
+) -> None:
+    provider = await a_provider(api, maxAdvanceBookingDays=365)
+    node, _ = node_of(api)
+    later = FAR + timedelta(days=7)
+    await starts(api, node, week_of(provider, later))
+    gate = HeldGate()
+    held = replace(node, accelerator=replace(node.accelerator, gate=gate))
+    asking = asyncio.create_task(starts(api, held, week_of(provider, FAR, days=14)))
+    await gate.is_reached.wait()
+    await api.ask(
+        "mutation ($input: UpdateProviderInput!) { updateProvider(input: $input) { __typename } }",
+        caller=api.admin,
+        input={"id": provider["id"], "serviceDurationMinutes": 120},
+    )
+    gate.is_open.set()
+    fresh, _ = node_of(api)
+    assert await asking == await starts(api, fresh, week_of(provider, FAR, days=14))
+    assert len(await asking) == 14 * 4
+
+
 class SlowGate(Gate):
     """Refuses the requests that wait until it answers, and counts them."""
 

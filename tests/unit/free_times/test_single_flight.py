@@ -49,6 +49,20 @@ async def test_callers_with_the_same_key_get_one_result_and_others_are_computed(
     assert computing.begun["a"] == 2, "what has ended is begun again"
 
 
+async def test_a_flight_that_reaches_further_is_joined_for_dates_before_and_after() -> None:
+    flights, computing = Flights(), Computing()
+    around = {"since": DAY - timedelta(days=2), "until": LATER}
+    asked = [
+        asyncio.create_task(flights.run(wanted("a"), computing, **around)),
+        asyncio.create_task(flights.run({"a": ("a", DAY - timedelta(days=1), LATER)}, computing)),
+    ]
+    await asyncio.sleep(0)
+    computing.may_end.set()
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*asked) == [{"a": 3}, {"a": 3}]
+    assert computing.begun == {"a": 1}
+
+
 async def test_a_flight_of_fewer_dates_is_not_joined() -> None:
     flights, computing = Flights(), Computing()
     asked = [
