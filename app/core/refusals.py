@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
 from app.core.addresses import phone_text
@@ -305,7 +306,13 @@ class TemporarilyUnavailable:
     @property
     def message(self) -> Sentence:
         """The sentence for a person."""
-        return say(
-            "There is too much to do right now. Try again in {wait}.",
-            wait=Duration(self.retry_after_seconds, "second"),
-        )
+        return _too_much_to_do(self.retry_after_seconds)
+
+
+@cache
+def _too_much_to_do(retry_after_seconds: int) -> Sentence:
+    """Remembered: it is said when there is no time for it, and its number is a constant."""
+    return say(
+        "There is too much to do right now. Try again in {wait}.",
+        wait=Duration(retry_after_seconds, "second"),
+    )
