@@ -115,13 +115,13 @@ class Statements:
         self, api: Api, document: str, *, caller: Caller | None = None, **variables: object
     ) -> list[str]:
         """The statements by name that this operation sent, its caller's identification
-        among them.
+        among them; several that are sent as one are called “several”.
         """
         self.sent.clear()
         self.executed.clear()
         await api.ask(document, caller=caller, **variables)
         names = {query.sql: name for name, query in catalogue().items()}
-        return sorted(names[sql] for sql in self.sent)
+        return sorted(names.get(sql, "several") for sql in self.sent)
 
 
 async def some_providers(api: Api, count: int) -> list[Json]:

@@ -307,7 +307,7 @@ async def test_where_nothing_is_limited_nothing_more_is_sent(
         wish = {"appointmentId": first["appointment"]["id"], "startsAt": starts_at}
         return await sent(MOVE, wish | {"idempotencyKey": new_key()}, kim(api))
 
-    short = Counter(["look_before_booking", "customer_by_subject", "executed"])
+    short = Counter(["look_before_booking", "customer_by_subject", "book_as_seen"])
     assert await booking(NINE, serviceId=free) == short + Counter(["calendars"])
     assert await booking("2026-01-12T09:30:00Z", serviceId=free) == short
     counting = Counter(["visits_of_customer"])
@@ -317,7 +317,7 @@ async def test_where_nothing_is_limited_nothing_more_is_sent(
     assert await booking(TEN, serviceId=limited) == counted
     look = Counter(["look_before_change"])
     assert await moving("2026-01-14T10:00:00Z") == look + Counter(
-        ["customer_by_subject", "executed"]
+        ["customer_by_subject", "several"]
     )
     await forbid_overlap(api)
     looked = Counter(["look_before_booking"])
