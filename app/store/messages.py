@@ -22,8 +22,10 @@ from app.core.messages import (
     MessageStatus,
     Recipient,
 )
+from app.core.provider import Organization
 from app.store.appointments import appointment_from
-from app.store.providers import channels
+from app.store.opt_outs import digests_of
+from app.store.providers import channels, provider_from
 from app.store.sql import query
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from app.core.events import Author, Happening
     from app.core.ids import CustomerId, EventId
     from app.core.message_rules import SkipReason
+    from app.core.provider import Provider
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
@@ -48,6 +51,7 @@ _OF_APPOINTMENTS = query("messages_of_appointments")
 _BY_ID = query("message_by_id")
 _BOOKED_VISITS = query("booked_visits")
 _GROUP_VISITS = query("group_visits")
+_PROVIDERS = query("providers_of_visits")
 _WAITING = query("waiting_messages")
 _CLAIM = query("claim_messages")
 _GIVE_BACK = query("give_back")
@@ -161,13 +165,15 @@ class ClaimedMessage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptBeginning:
     """An attempt that is about to begin: what was seen when it was decided upon. A version that is
-    None does not matter to the message. `wire_text` are the words of a text message.
+    None does not matter to the message. `wire_text` are the words of a text message. `address` is
+    where it goes, which must not have opted out; None where that does not matter.
     """
 
     claimed: ClaimedMessage
     appointment_version: int | None
     session: GroupVisit | None
     wire_text: str | None
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,6 +424,30 @@ async def booked_visits(
     }
 
 
+async def providers_of_visits(
+    on: Executor, organization_id: OrganizationId, ids: Sequence[ProviderId]
+) -> tuple[Organization | None, dict[ProviderId, Provider]]:
+    """These providers, by id, and their organization. None: none of them exists."""
+    organization: Organization | None = None
+    found: dict[ProviderId, Provider] = {}
+    for row in await _PROVIDERS.many(on, organization_id, ids):
+        provider_id = ProviderId(row["id"])
+        found[provider_id] = provider_from(row, provider_id)
+        organization = organization or Organization(
+            id=organization_id,
+            slug=row["own_slug"],
+            name=row["own_name"],
+            sms_to_unverified_numbers=row["sms_to_unverified_numbers"],
+            allows_customer_overlap=row["allows_customer_overlap"],
+            phone=row["own_phone"],
+            email=row["own_email"],
+            url=row["url"],
+            reminder_minutes_before=tuple(row["reminder_minutes_before"]),
+            locale=row["own_locale"],
+        )
+    return organization, found
+
+
 async def group_visits(
     on: Executor, organization_id: OrganizationId, ids: Collection[SessionId]
 ) -> dict[SessionId, GroupVisit]:
@@ -501,9 +531,16 @@ async def begin_attempts(
 ) -> set[MessageLogId]:
     """Record that these messages are about to be handed over, and renew their leases. Returns those
     that may be: not those whose claim is no longer ours, or whose subject has changed, since the
-    appointment or the session is no longer at the version that was seen.
+    appointment or the session is no longer at the version that was seen, or whose address has opted
+    out.
     """
     sessions = [each.session for each in beginnings]
+    digests = [
+        (None, None)
+        if each.address is None
+        else digests_of(organization_id, (each.claimed.message.channel, each.address))
+        for each in beginnings
+    ]
     rows = await _BEGIN.many(
         on,
         organization_id,
@@ -515,6 +552,8 @@ async def begin_attempts(
         [each.wire_text for each in beginnings],
         [None if session is None else session.id for session in sessions],
         [None if session is None else session.version for session in sessions],
+        [digest for digest, _ in digests],
+        [earlier for _, earlier in digests],
     )
     return {MessageLogId(row["id"]) for row in rows}
 

@@ -65,6 +65,14 @@ async def opted_out(
     )
 
 
+def digests_of(organization_id: OrganizationId, address: Address) -> tuple[bytes, bytes | None]:
+    """The digest by which an opt-out of this address is known, and the earlier one, where that is
+    another.
+    """
+    digest, earlier = (make(organization_id, address) for make in (_digest, _earlier_digest))
+    return digest, None if earlier == digest else earlier
+
+
 async def opt_out(
     on: Executor, organization_id: OrganizationId, address: Address, opted_out_at: datetime
 ) -> bool:

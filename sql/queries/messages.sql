@@ -21,6 +21,20 @@ JOIN (
 ) AS booked_by ON booked_by.booked_by_id = appointment.customer_id
 WHERE appointment.organization_id = $1 AND appointment.id = ANY($2);
 
+-- name: providers_of_visits :many
+-- These providers, each with its organization.
+-- params: organization_id uuid, ids uuid[]
+SELECT {{provider_columns}}, own.*
+FROM provider
+CROSS JOIN (
+    SELECT organization.slug AS own_slug, organization.name AS own_name, organization.sms_to_unverified_numbers,
+        organization.allows_customer_overlap, organization.phone AS own_phone, organization.email AS own_email,
+        organization.url, organization.reminder_minutes_before, organization.locale AS own_locale
+    FROM organization
+    WHERE organization.id = $1
+) AS own
+WHERE provider.organization_id = $1 AND provider.id = ANY($2);
+
 -- name: due_outbox :many
 -- A batch of what is due, longest due first, of all organizations; news before reminders, of which
 -- an organization may have any number at once. Nothing is locked.
@@ -221,14 +235,15 @@ WHERE organization_id = $1 AND id = $2 AND attempts = $3 AND lease_until IS NOT 
 -- These messages are about to be handed to the mail server or the gateway: from now on they may
 -- have arrived, until their outcome is known. Returns those that may be handed over. The others are
 -- no longer ours, or the appointment or the session that they are about has changed since the
--- decision: changes that were committed before this statement began are seen. The lease lasts as long
+-- decision, or the address has opted out, by its digest or an earlier one (see opted_out), where one
+-- is given: changes that were committed before this statement began are seen. The lease lasts as long
 -- as the attempt may take. One that does so already stays: then no index has to be written.
--- params: organization_id uuid, ids uuid[], attempts integer[], appointment_versions integer[], begun_at timestamptz, lease_until timestamptz, wire_texts text[], session_ids uuid[], session_versions integer[]
+-- params: organization_id uuid, ids uuid[], attempts integer[], appointment_versions integer[], begun_at timestamptz, lease_until timestamptz, wire_texts text[], session_ids uuid[], session_versions integer[], address_digests bytea[], earlier_digests bytea[]
 WITH ours AS MATERIALIZED (
     SELECT mine.id, begun.wire_text
     FROM reminder_log AS mine
-    JOIN unnest($2::uuid[], $3::integer[], $4::integer[], $7::text[], $8::uuid[], $9::integer[])
-        AS begun (id, attempts, appointment_version, wire_text, session_id, session_version)
+    JOIN unnest($2::uuid[], $3::integer[], $4::integer[], $7::text[], $8::uuid[], $9::integer[], $10::bytea[], $11::bytea[])
+        AS begun (id, attempts, appointment_version, wire_text, session_id, session_version, address_digest, earlier_digest)
         ON begun.id = mine.id
     WHERE mine.organization_id = $1 AND mine.id = ANY($2) AND mine.attempts = begun.attempts AND mine.lease_until IS NOT NULL
         AND (
@@ -247,6 +262,16 @@ WITH ours AS MATERIALIZED (
                 WHERE session.organization_id = $1
                     AND session.id = begun.session_id
                     AND session.version = begun.session_version
+            )
+        )
+        AND (
+            begun.address_digest IS NULL
+            OR NOT EXISTS (
+                SELECT FROM message_opt_out
+                WHERE message_opt_out.organization_id = $1
+                    AND message_opt_out.channel = mine.channel
+                    AND message_opt_out.address_digest IN (begun.address_digest, begun.earlier_digest)
+                    AND (message_opt_out.address_digest = begun.address_digest OR NOT message_opt_out.domain_in_ascii)
             )
         )
     -- Of several rows at once: to wait for one that an erasure has locked could be a deadlock.

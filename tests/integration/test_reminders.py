@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from app.api.words.relay import global_id
-from app.core.messages import MessageKind, MessageStatus
+from app.core.messages import Channel, MessageKind, MessageStatus
 from app.store.messages import (
     AttemptBeginning,
     ClaimedMessage,
@@ -24,6 +24,7 @@ from app.store.messages import (
     due_outbox,
     waiting_messages,
 )
+from app.store.opt_outs import digests_of
 from app.store.pool import transaction
 from app.store.sql import Executor, catalogue
 from app.usecases.messages import deliver_message, send_messages
@@ -313,7 +314,7 @@ async def claimed_before_an_erasure(post: Post) -> tuple[ClaimedMessage, Json]:
 async def begin(on: Executor, claimed: ClaimedMessage) -> bool:
     now = datetime.now(UTC)
     beginning = AttemptBeginning(
-        claimed=claimed, appointment_version=1, session=None, wire_text="Hello Grace"
+        claimed=claimed, appointment_version=1, session=None, wire_text="Hello Grace", address=None
     )
     begun = await begin_attempts(
         on,
@@ -557,10 +558,30 @@ LOCKED = "SELECT FROM reminder_log WHERE organization_id = $1 AND id = $2 FOR UP
 async def test_of_messages_that_begin_together_only_those_do_that_are_still_as_decided(
     post: Post,
 ) -> None:
-    """One has changed since, one was claimed by another worker, and one is being changed."""
-    claimed = await claimed_together(post, 4)
-    stays, moved, lost, locked = claimed
-    now = datetime.now(UTC)
+    """One has changed since, one was claimed by another worker, one is being changed, and the
+    addresses of two have opted out, one of them by an earlier digest. Two others' addresses have
+    opted out in other ways.
+    """
+    claimed = await claimed_together(post, 8)
+    stays, moved, lost, locked, silent, earlier, texts, converted = claimed
+    now, organization_id = datetime.now(UTC), stays.organization_id
+    addresses = {
+        each.id: f"grace{place}@m\u00fcnchen.example" for place, each in enumerate(claimed)
+    }
+    for each, channel, digest, in_ascii in (
+        (silent, Channel.EMAIL, 0, True),
+        (earlier, Channel.EMAIL, 1, False),
+        (texts, Channel.SMS, 0, True),
+        (converted, Channel.EMAIL, 1, True),
+    ):
+        await post.api.rows(
+            """INSERT INTO message_opt_out (organization_id, channel, address_digest, opted_out_at, domain_in_ascii)
+            VALUES ($1, $2, $3, now(), $4)""",
+            organization_id,
+            channel,
+            digests_of(organization_id, (Channel.EMAIL, addresses[each.id]))[digest],
+            in_ascii,
+        )
     async with transaction(post.api.resources.pool) as elsewhere:
         await elsewhere.fetch(LOCKED, [stays.organization_id, locked.id])
         begun = await begin_attempts(
@@ -572,15 +593,16 @@ async def test_of_messages_that_begin_together_only_those_do_that_are_still_as_d
                     appointment_version=2 if each is moved else 1,
                     session=None,
                     wire_text=None,
+                    address=addresses[each.id],
                 )
                 for each in claimed
             ],
             begun_at=now,
             lease_until=now + timedelta(minutes=2),
         )
-    assert begun == {stays.id}
+    assert begun == {stays.id, texts.id, converted.id}
     rows = await post.api.rows("SELECT id FROM reminder_log WHERE wire_since IS NOT NULL")
-    assert [row["id"] for row in rows] == [stays.id]
+    assert {row["id"] for row in rows} == begun
 
 
 async def test_a_lease_lasts_as_long_as_the_attempt_and_is_not_cut_short(post: Post) -> None:
@@ -593,7 +615,11 @@ async def test_a_lease_lasts_as_long_as_the_attempt_and_is_not_cut_short(post: P
             claimed.organization_id,
             [
                 AttemptBeginning(
-                    claimed=claimed, appointment_version=1, session=None, wire_text=None
+                    claimed=claimed,
+                    appointment_version=1,
+                    session=None,
+                    wire_text=None,
+                    address=None,
                 )
             ],
             begun_at=datetime.now(UTC),

@@ -24,10 +24,8 @@ from app.notify.message import MessageFacts, PlaceFacts, SessionFacts
 from app.notify.overrides import prepare
 from app.store.history import history_of_appointments
 from app.store.locations import locations_by_ids
-from app.store.messages import booked_visits, group_visits
+from app.store.messages import booked_visits, group_visits, providers_of_visits
 from app.store.opt_outs import opted_out
-from app.store.organizations import organization_by_id
-from app.store.providers import providers_by_ids
 from app.store.services import services_by_ids
 from app.store.templates import templates_of_organization
 from app.store.verified_phones import verified_phones
@@ -313,14 +311,14 @@ async def load_subjects(
     appointment_ids: Collection[AppointmentId],
     *,
     about: Collection[tuple[AppointmentId, SessionId]] = (),
+    with_opt_outs: bool = True,
 ) -> dict[AppointmentId, Subject]:
     """These appointments as they are now. Some messages are `about` a session that an appointment
-    is in, or was.
+    is in, or was. Without opt-outs, nobody seems to have opted out.
     """
     visits = await booked_visits(on, organization_id, appointment_ids)
     appointments = {each: visit.appointment for each, visit in visits.items()}
-    organization = await organization_by_id(on, organization_id)
-    if organization is None or not appointments:
+    if not appointments:
         return {}
     rows = appointments.values()
     named: dict[AppointmentId, set[SessionId]] = {row.id: set() for row in rows}
@@ -347,9 +345,11 @@ async def load_subjects(
         )
         for row in rows
     }
-    providers = await providers_by_ids(
+    organization, providers = await providers_of_visits(
         on, organization_id, list({each for several in involved.values() for each in several})
     )
+    if organization is None:
+        return {}
     service_ids = {row.service_id for row in rows if row.service_id is not None}
     services = await services_by_ids(on, organization_id, list(service_ids)) if service_ids else {}
     places = {
@@ -362,9 +362,8 @@ async def load_subjects(
     location_ids = {each for each in places.values() if each is not None}
     locations = await locations_by_ids(on, organization_id, location_ids) if location_ids else {}
     former = [each for recently in of_row.values() for each in recently.former.values()]
-    silent = await opted_out(
-        on, organization_id, _addresses(appointments.values(), providers.values(), former)
-    )
+    addresses = _addresses(appointments.values(), providers.values(), former)
+    silent = await opted_out(on, organization_id, addresses if with_opt_outs else ())
     every_phone = [row.contact.phone for row in rows] + [each.phone for each in former]
     phones = {phone for phone in every_phone if phone is not None}
     anybody = organization.sms_to_unverified_numbers

@@ -203,11 +203,11 @@ class Delivery:
     def decide(self, subject: Subject, *, may_have_arrived: bool) -> _Ready | Ended:
         """Decide upon the message as things are now, and render it."""
         claimed, resources = self.claimed, self.resources
-        message, now = claimed.message, resources.clock()
+        message, now, reach = claimed.message, resources.clock(), subject.reach(claimed.message)
         decision = decide_attempt(
             message,
             subject.about(message),
-            subject.reach(message),
+            reach,
             now,
             self._tries(may_have_arrived=may_have_arrived),
             subject.organization.reminder_minutes_before,
@@ -223,6 +223,7 @@ class Delivery:
             # The words of a text message too: the remaining time in them is another at the next
             # attempt, and the gateway is asked for these.
             wire_text=content.text if isinstance(content, RenderedSms) else None,
+            address=None if message.kind in reach.notices else decision.address,
         )
         return _Ready(Begun(address=decision.address, facts=facts, content=content), seen)
 
@@ -410,25 +411,28 @@ class Desk:
     async def _begin_together(
         self, on: Executor, organization_id: OrganizationId, starts: Sequence[_Start]
     ) -> dict[MessageLogId, Beginning | Exception]:
-        """Recording the attempts compares the versions of the appointments and the sessions: where
-        a change was committed since, the decision is made once more.
+        """Recording the attempts compares the versions of the appointments and the sessions, and
+        looks for opt-outs. Where a change was committed since, or the address has opted out, the
+        decision is made once more. Opt-outs are rare, and read only then; so no message ends unsent
+        before.
         """
         found: dict[MessageLogId, Beginning | Exception] = {}
         left = {start.delivery.claimed.id: start for start in starts}
-        for _ in range(2):
+        for with_opt_outs in (False, True):
             claimed = [start.delivery.claimed for start in left.values()]
             subjects = await load_subjects(
                 on,
                 organization_id,
                 {each.appointment_id for each in claimed},
                 about=_sessions_of(claimed),
+                with_opt_outs=with_opt_outs,
             )
             ready: dict[MessageLogId, _Ready] = {}
             for row, start in left.items():
                 decided = _decided(start, subjects)
                 if isinstance(decided, _Ready):
                     ready[row] = decided
-                else:
+                elif with_opt_outs or not isinstance(decided, Ended):
                     found[row] = decided
             if ready:
                 begun_at = self._resources.real_clock()
@@ -440,7 +444,7 @@ class Desk:
                     lease_until=begun_at + ATTEMPT_LEASE,
                 )
                 found |= {row: ready[row].begun for row in begun}
-            left = {row: left[row] for row in ready if row not in found}
+            left = {row: start for row, start in left.items() if row not in found}
             if not left:
                 break
         return found | dict.fromkeys(left, Lost())
