@@ -85,6 +85,8 @@ class Batches(Generic[Request, Answer]):
         finally:  # at once: the next one to ask must find that nobody sends
             self._senders.discard(own)
             self._late.discard(own)
+            if not self._senders and any(not waiting.done() for _, waiting in self._gathered):
+                self._start()  # we were cancelled
 
     async def _send_in_time(self, own: asyncio.Task[None]) -> None:
         if self._patience_seconds is None:
@@ -114,11 +116,13 @@ class Batches(Generic[Request, Answer]):
         del self._gathered[: self._most]
         try:
             answers = await self._send([request for request, _ in batch])
+            for (_, waiting), answer in zip(batch, answers, strict=True):
+                if not waiting.done():
+                    waiting.set_result(answer)
         except Exception as error:  # noqa: BLE001  every caller gets it
             for _, waiting in batch:
                 if not waiting.done():
                     waiting.set_exception(error)
-        else:
-            for (_, waiting), answer in zip(batch, answers, strict=True):
-                if not waiting.done():
-                    waiting.set_result(answer)
+        finally:
+            for _, waiting in batch:
+                waiting.cancel()  # we were cancelled; it changes nothing where there is an answer

@@ -139,3 +139,32 @@ async def test_while_a_batch_is_on_its_way_the_next_one_leaves_once_it_is_full()
     answers[2].set()
     await asked.close()
     assert [each.result() for each in asking] == [0, 1, 2, 3]
+
+
+async def test_nobody_waits_for_ever_where_a_batch_ends_without_answers() -> None:
+    """Cancelled, as when the event loop ends, or with an answer too few. The next ones are sent."""
+    batches: list[list[int]] = []
+
+    async def send(batch: list[int]) -> list[int]:
+        batches.append(batch)
+        if 0 in batch:
+            await asyncio.Event().wait()
+        return batch[: 10 - batch[-1]]
+
+    asked: Batches[int, int] = Batches(send, most=2)
+    asking = [asyncio.create_task(asked.ask(number)) for number in (0, 1, 2, 3, 8, 9)]
+    await asyncio.sleep(0)
+    [sender] = asked._senders
+    await asyncio.sleep(0)
+    sender.cancel()
+    async with asyncio.timeout(10):
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+    assert batches == [[0, 1], [2, 3], [8, 9]]
+    assert [each if isinstance(each, int) else type(each) for each in ended] == [
+        asyncio.CancelledError,
+        asyncio.CancelledError,
+        2,
+        3,
+        8,
+        ValueError,
+    ]
