@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -552,6 +553,7 @@ class Programs:
         self.port = free_port()
         self._api: contextlib.ExitStack | None = None
         self._worker: contextlib.ExitStack | None = None
+        self._starting_api = threading.Lock()
         self.api: Running
         self.worker: Running
 
@@ -567,15 +569,14 @@ class Programs:
                     stack.close()
 
     def kill_api(self) -> None:
-        self.api.end(signal.SIGKILL)
-        assert self._api is not None
-        self._api.close()
-        self._start_api()
+        with self._starting_api:
+            self.api.end(signal.SIGKILL)
+            self._restart_api()
 
     def kill_api_worker(self) -> None:
         """One of the two; uvicorn starts another."""
-        children = self.api.descendants()
         with contextlib.suppress(psutil.NoSuchProcess):
+            children = self.api.descendants()
             workers = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
             if workers:
                 random.choice(workers).kill()
@@ -585,6 +586,11 @@ class Programs:
         assert self._worker is not None
         self._worker.close()
         self._start_worker()
+
+    def _restart_api(self) -> None:
+        assert self._api is not None
+        self._api.close()
+        self._start_api()
 
     def _start_api(self) -> None:
         self._api = contextlib.ExitStack()
@@ -611,8 +617,13 @@ class Programs:
             running("work", env=self._environment, log=self._folder / "work.log")
         )
 
-    def revive_worker(self) -> None:
-        """A worker that met a PostgreSQL that was away at its start has ended, and said so."""
+    def revive(self) -> None:
+        """A worker that met a PostgreSQL that was away at its start has ended, and said so; and so
+        has an API, where a process of its own that was killed met it when it was started again.
+        """
+        with self._starting_api:
+            if self.api.process.poll() is not None:
+                self._restart_api()
         if self.worker.process.poll() is not None:
             assert self._worker is not None
             self._worker.close()
@@ -727,7 +738,7 @@ async def _soak(
 async def _revive(programs: Programs) -> None:
     while True:
         await asyncio.sleep(1.0)
-        await asyncio.to_thread(programs.revive_worker)
+        await asyncio.to_thread(programs.revive)
 
 
 async def _settle(world: Soak) -> None:
