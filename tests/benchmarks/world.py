@@ -360,6 +360,10 @@ def api(world: World, *, workers: int = 1) -> Iterator[int]:
     port = free_port()
     arguments = ["-m", "app", "serve", "--port", str(port), "--workers", str(workers)]
     with process(*arguments, environment=world.environment, port=port):
+        # It listens before it is loaded, which takes a second of the processor.
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as peer:
+            peer.sendall(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            assert peer.recv(16).startswith(b"HTTP/1.1 200")
         yield port
 
 
