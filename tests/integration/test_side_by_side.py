@@ -120,6 +120,20 @@ async def test_the_next_ones_do_not_wait_for_a_transaction_that_takes_long(noted
     assert await slow == "written"
 
 
+async def test_two_processes_that_write_the_same_rows_in_opposite_orders_fail_nobody(
+    noted: Pool,
+) -> None:
+    """Each gives way before PostgreSQL finds a deadlock; what it had written is sent once more."""
+    rows = [(number, "") for number in range(1, 9)]
+    forth, back = await asyncio.gather(
+        outcomes(Commits(noted), TRY, *rows), outcomes(Commits(noted), TRY, *reversed(rows))
+    )
+    for one, other in zip(forth, reversed(back), strict=True):
+        assert "DeadlockDetectedError" not in {one, other}
+        assert [one, other].count("written") == 1
+    assert await numbers(noted) == [number for number, _ in rows]
+
+
 async def test_nobody_knows_what_became_of_changes_whose_connection_died(noted: Pool) -> None:
     """All of them go the long way, which finds out. Nothing is sent twice."""
     commits = Commits(noted)
