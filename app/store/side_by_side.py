@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 MOST_TOGETHER: Final = 8
 """Statements of one transaction, which holds the locks of all of them until it ends."""
 
-PATIENCE_SECONDS: Final = 0.03
-"""How long the next ones wait for a transaction that takes long: it may have to wait for others."""
+PATIENCE_SECONDS: Final = 0.01
+"""How long the next ones wait for a transaction that takes long: it may have to wait for others, or
+for the disk, the network or a processor. Longer than eight statements run where nothing keeps them.
+"""
 
 OVERTAKEN: Final = "SW001"
 """The SQLSTATE with which functions of ours refuse to write; see migration 0087."""
