@@ -54,7 +54,8 @@ async def test_every_table_has_its_place_and_none_comes_before_one_that_it_refer
     assert sorted(order) == sorted(row["tablename"] for row in tables)
     references = await migrated.fetch(
         "SELECT conrelid::regclass::text AS own, confrelid::regclass::text AS other "
-        "FROM pg_constraint WHERE contype = 'f'"
+        "FROM pg_constraint "
+        "WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
     )
     assert len(references) > len(BY_ORGANIZATION)
     assert [
@@ -80,7 +81,8 @@ async def test_the_organization_is_in_every_row_and_leads_every_key(
     )
     references = await migrated.fetch(
         "SELECT conname AS name, attname AS leads FROM pg_constraint "
-        "JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1] WHERE contype = 'f'"
+        "JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1] "
+        "WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
     )
     assert len(keys) > len(BY_ORGANIZATION)
     assert [row["name"] for row in (*keys, *references) if row["leads"] != "organization_id"] == []

@@ -60,6 +60,7 @@ async def numbers(pool: Pool) -> list[int]:
     return [row["number"] for row in await pool.fetch("SELECT number FROM noted ORDER BY 1", ())]
 
 
+@pytest.mark.usefixtures("one_postgres")
 @pytest.mark.parametrize("sql", [WRITE, TRY])
 async def test_what_is_changed_side_by_side_is_committed_together(noted: Pool, sql: str) -> None:
     commits = Commits(noted)
@@ -134,6 +135,7 @@ async def test_two_processes_that_write_the_same_rows_in_opposite_orders_fail_no
     assert await numbers(noted) == [number for number, _ in rows]
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_nobody_knows_what_became_of_changes_whose_connection_died(noted: Pool) -> None:
     """All of them go the long way, which finds out. Nothing is sent twice."""
     commits = Commits(noted)
@@ -153,6 +155,7 @@ async def test_changes_of_several_organizations_are_not_mixed_where_the_database
     assert rows[0]["n"] == 3
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_nobody_gets_the_row_of_another_statement(pool: Pool) -> None:
     looks = Looks(pool)
     one_each = "SELECT $1::integer AS n FROM generate_series(1, $1)"
@@ -163,6 +166,7 @@ async def test_nobody_gets_the_row_of_another_statement(pool: Pool) -> None:
         assert [type(each) for each in found] == [UnexpectedRowCountError] * len(found)
 
 
+@pytest.mark.usefixtures("one_postgres")
 async def test_looks_are_made_again_where_their_connection_has_died(pool: Pool) -> None:
     looks = Looks(pool)
 
