@@ -21,14 +21,15 @@ Answer = TypeVar("Answer")
 
 class Batches(Generic[Request, Answer]):
     """Requests that `send` answers in order, as many at once as have gathered, `most` at most. Each
-    batch gathers for `gather_seconds` at least; up to `at_once` of them are on their way, of which
-    only the first one leaves before it is full, not counting those that took longer than
-    `patience_seconds`.
+    batch gathers for `gather_seconds` at least. Up to `at_once` of them are on their way, not
+    counting those that took longer than `patience_seconds`: while there are others, the next one
+    leaves once a `crowd` has gathered, which is `most` unless it is given.
     """
 
     __slots__ = (
         "_at_once",
         "_close",
+        "_crowd",
         "_gather_seconds",
         "_gathered",
         "_late",
@@ -46,6 +47,7 @@ class Batches(Generic[Request, Answer]):
         gather_seconds: float = 0.0,
         at_once: int = 1,
         most: int | None = None,
+        crowd: int | None = None,
         patience_seconds: float | None = None,
     ) -> None:
         self._send = send
@@ -53,6 +55,7 @@ class Batches(Generic[Request, Answer]):
         self._gather_seconds = gather_seconds
         self._at_once = at_once
         self._most = most
+        self._crowd = crowd or most
         self._patience_seconds = patience_seconds
         self._gathered: list[tuple[Request, asyncio.Future[Answer]]] = []
         self._senders: set[asyncio.Task[None]] = set()
@@ -106,8 +109,8 @@ class Batches(Generic[Request, Answer]):
 
     def _may_leave(self, others: int) -> bool:
         """Whether a batch may leave while so many others are on their way."""
-        gathered, most = len(self._gathered), self._most
-        return gathered > 0 and (others == 0 or (most is not None and gathered >= most))
+        gathered, crowd = len(self._gathered), self._crowd
+        return gathered > 0 and (others == 0 or (crowd is not None and gathered >= crowd))
 
     async def _send_batch(self) -> None:
         if self._gather_seconds:

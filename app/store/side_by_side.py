@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 MOST_TOGETHER: Final = 8
 """Statements of one transaction, which holds the locks of all of them until it ends."""
 
-PATIENCE_SECONDS: Final = 0.01
-"""How long the next ones wait for a transaction that takes long: it may have to wait for others, or
-for the disk, the network or a processor. Longer than eight statements run where nothing keeps them.
+AT_ONCE: Final = 4
+"""Transactions of a statement that run at the same time, while so many wait that two are full."""
+
+PATIENCE_SECONDS: Final = 0.02
+"""How long the next ones wait for a transaction that takes long, where fewer do: it may be waiting
+for others, the disk, the network or a processor.
 """
 
 OVERTAKEN: Final = "SW001"
@@ -73,7 +76,11 @@ class SideBySide:
         waiting = self._waiting.get(sql)
         if waiting is None:
             waiting = self._waiting[sql] = Batches(
-                partial(self._send, sql), most=MOST_TOGETHER, patience_seconds=PATIENCE_SECONDS
+                partial(self._send, sql),
+                at_once=AT_ONCE,
+                most=MOST_TOGETHER,
+                crowd=2 * MOST_TOGETHER,
+                patience_seconds=PATIENCE_SECONDS,
             )
         return waiting
 

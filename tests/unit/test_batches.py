@@ -168,3 +168,24 @@ async def test_nobody_waits_for_ever_where_a_batch_ends_without_answers() -> Non
         8,
         ValueError,
     ]
+
+
+async def test_while_a_batch_is_on_its_way_the_next_one_may_wait_for_a_crowd() -> None:
+    batches: list[list[int]] = []
+    answered = asyncio.Event()
+
+    async def send(batch: list[int]) -> list[int]:
+        batches.append(batch)
+        await answered.wait()
+        return batch
+
+    asked: Batches[int, int] = Batches(send, at_once=2, most=2, crowd=4)
+    asking: list[asyncio.Task[int]] = []
+    for number in range(6):
+        asking.append(asyncio.create_task(asked.ask(number)))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert batches == ([[0]] if number < 4 else [[0], [1, 2]])
+    answered.set()
+    assert await asyncio.gather(*asking) == [*range(6)]
+    assert batches == [[0], [1, 2], [3, 4], [5]]
