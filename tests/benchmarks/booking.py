@@ -80,13 +80,14 @@ def booking(provider: ProviderId, start: datetime, number: int) -> bytes:
     return _booking(str(global_id("Provider", provider)), start.isoformat(), number)
 
 
-def _booking(provider: str, starts_at: str, number: int) -> bytes:
+def _booking(provider: str, starts_at: str, number: int, guest: int | None = None) -> bytes:
+    who = number if guest is None else guest
     return request(
         BOOK,
         input={
             "providerId": provider,
             "startsAt": starts_at,
-            "customer": {"name": "A Guest", "email": f"guest-{number}@example.com"},
+            "customer": {"name": "A Guest", "email": f"guest-{who}@example.com"},
             "customerTimeZone": "Europe/Berlin",
             "idempotencyKey": f"key-{number}",
         },
@@ -406,6 +407,7 @@ async def _rush(world: worlds.World, port: int) -> Row:
 
 COMPARED_PROVIDERS = 30
 COMPARED_BOOKINGS = 300
+RETURNING_GUESTS = 60
 
 
 async def _free_over_http(version: Version, week: int) -> list[tuple[str, str]]:
@@ -430,7 +432,25 @@ def _bookings(free: Sequence[tuple[str, str]], week: int, count: int) -> list[by
 
 async def _booked(version: Version, number: int) -> Load:
     week = 2 + number
-    wanted = _bookings(await _free_over_http(version, week), week, COMPARED_BOOKINGS)
+    return await _all_booked(
+        version, _bookings(await _free_over_http(version, week), week, COMPARED_BOOKINGS)
+    )
+
+
+async def _booked_again(version: Version, number: int) -> Load:
+    """By guests of the round before, each with any provider."""
+    week = 53 + number
+    free = await _free_over_http(version, week)
+    return await _all_booked(
+        version,
+        [
+            _booking(provider, start, week * 100_000 + at, guest=at % RETURNING_GUESTS)
+            for at, (provider, start) in enumerate(free[:COMPARED_BOOKINGS])
+        ],
+    )
+
+
+async def _all_booked(version: Version, wanted: Sequence[bytes]) -> Load:
     done = await load(version.port, iter(wanted), clients=CLIENTS, kind_of=kind_of)
     if set(done.kinds) != {"BookingConfirmation"}:
         raise SystemExit(f"bookings of free times were answered with {dict(done.kinds)}")
@@ -510,9 +530,9 @@ async def _confirmed(
 async def _changed(version: Version, changes: Sequence[bytes], expected: str) -> Load:
     """The load of these changes alone: what they change was booked by the same process."""
     database = await database_seconds(version)
-    before = sum(version.process.cpu_times()[:2])
+    before = version.processor_seconds()
     done = await load(version.port, iter(changes), clients=CLIENTS, kind_of=kind_of)
-    done.processor_seconds = sum(version.process.cpu_times()[:2]) - before
+    done.processor_seconds = version.processor_seconds() - before
     done.database_seconds = sum(
         after - database.get(pid, 0.0) for pid, after in (await database_seconds(version)).items()
     )
@@ -523,6 +543,8 @@ async def _changed(version: Version, changes: Sequence[bytes], expected: str) ->
 
 COMPARISONS = (
     Comparison(what=f"bookings, {CLIENTS} clients", take=_booked),
+    Comparison(what="the same, `serve --workers 2`", take=_booked, workers=2),
+    Comparison(what="bookings of guests who have booked before", take=_booked_again),
     Comparison(what=f"moves, {CLIENTS} clients", take=_moved),
     Comparison(what=f"cancellations, {CLIENTS} clients", take=_cancelled),
     Comparison(what="a booking, then its provider's week, in turns", take=_booked_and_listed),

@@ -3,8 +3,8 @@
 Both are driven from outside, through their own commands (`python -m app migrate`, `organization`,
 `token`, `serve`) and over HTTP, since the other version's modules may have other names. Each has a
 database and a Redis database of its own on the same servers, with the same providers and the same
-appointments. The two API processes share a core, and rounds alternate, so that what else the
-machine does slows both.
+appointments. Where each has one API process, the two share a core; and rounds alternate, so that
+what else the machine does slows both.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ CREATE_PROVIDER = """mutation ($input: CreateProviderInput!) { answer: createPro
 class Version:
     """A version whose API listens at a port, with the ids of its providers as its API gives them.
 
-    `token` is an administrator's.
+    `token` is an administrator's; `process` is `serve`, and its children may be the workers.
     """
 
     name: str
@@ -62,6 +62,11 @@ class Version:
     token: str
     providers: tuple[str, ...] = ()
 
+    def processor_seconds(self) -> float:
+        """What the API's processes have taken so far."""
+        processes = (self.process, *self.process.children(recursive=True))
+        return sum(sum(each.cpu_times()[:2]) for each in processes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -69,6 +74,8 @@ class Comparison:
 
     what: str
     take: Callable[[Version, int], Awaitable[Load]]
+    workers: int = 1
+    """Of `serve`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +97,16 @@ def compare(base: str, comparisons: Sequence[Comparison], rounds: int) -> list[R
 
 
 async def _compare(base: str, comparisons: Sequence[Comparison], rounds: int) -> list[Row]:
-    async with _versions(base) as (this, other):
-        rows: list[Row] = []
-        for each in comparisons:
-            row = await _row(each, this, other, rounds)
-            # At once, as the rest may take minutes.
-            print(f"{row.what}: {row.ratio:.2f}; {row.ours}; {row.beside}", flush=True)
-            rows.append(row)
-        return rows
+    rows: list[Row] = []
+    for workers in sorted({each.workers for each in comparisons}):
+        async with _versions(base, workers) as (this, other):
+            for each in comparisons:
+                if each.workers == workers:
+                    row = await _row(each, this, other, rounds)
+                    # At once, as the rest may take minutes.
+                    print(f"{row.what}: {row.ratio:.2f}; {row.ours}; {row.beside}", flush=True)
+                    rows.append(row)
+    return rows
 
 
 async def _row(comparison: Comparison, this: Version, other: Version, rounds: int) -> Row:
@@ -126,9 +135,9 @@ async def _row(comparison: Comparison, this: Version, other: Version, rounds: in
 
 async def _take(comparison: Comparison, version: Version, number: int) -> _Taken:
     database = await database_seconds(version)
-    before = sum(version.process.cpu_times()[:2])
+    before = version.processor_seconds()
     done = await comparison.take(version, number)
-    spent = sum(version.process.cpu_times()[:2]) - before
+    spent = version.processor_seconds() - before
     in_database = sum(
         after - database.get(pid, 0.0) for pid, after in (await database_seconds(version)).items()
     )
@@ -177,7 +186,7 @@ def _text(taken: Sequence[_Taken]) -> str:
 
 
 @asynccontextmanager
-async def _versions(base: str) -> AsyncIterator[tuple[Version, Version]]:
+async def _versions(base: str, workers: int) -> AsyncIterator[tuple[Version, Version]]:
     with (
         tempfile.TemporaryDirectory(prefix="slotwright-bench-") as name,
         _worktree(base, Path(name) / "base") as folder,
@@ -187,12 +196,12 @@ async def _versions(base: str) -> AsyncIterator[tuple[Version, Version]]:
         servers_folder.mkdir(mode=0o755)
         with embedded(servers_folder, durable=True) as servers:
             async with (
-                _running("this", worlds.ROOT, servers, 1) as this,
-                _running(base, folder, servers, 2) as other,
+                _running("this", worlds.ROOT, servers, 1, workers) as this,
+                _running(base, folder, servers, 2, workers) as other,
             ):
-                core = min(psutil.Process().cpu_affinity() or (0,))
-                for version in (this, other):
-                    if hasattr(psutil.Process, "cpu_affinity"):
+                if workers == 1 and hasattr(psutil.Process, "cpu_affinity"):
+                    core = min(psutil.Process().cpu_affinity() or (0,))
+                    for version in (this, other):
                         version.process.cpu_affinity([core])
                 yield await _peopled(this), await _peopled(other)
 
@@ -213,7 +222,7 @@ def _worktree(commit: str, folder: Path) -> Iterator[Path]:
 
 @asynccontextmanager
 async def _running(
-    name: str, folder: Path, servers: Servers, number: int
+    name: str, folder: Path, servers: Servers, number: int, workers: int
 ) -> AsyncIterator[Version]:
     database = f"bench_{number}"
     connection = await asyncpg.connect(servers.database_url)
@@ -232,17 +241,17 @@ async def _running(
     )
     port = free_port()
     with worlds.process(
-        *("-m", "app", "serve", "--port", str(port)),
+        *("-m", "app", "serve", "--port", str(port), "--workers", str(workers)),
         environment=environment,
         port=port,
         folder=folder,
-    ):
+    ) as running:
         yield Version(
             name=name,
             folder=folder,
             environment=environment,
             port=port,
-            process=worlds.listening(port),
+            process=psutil.Process(running.pid),
             token=token,
         )
 

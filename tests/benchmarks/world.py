@@ -83,6 +83,7 @@ def settings_on(*, database_url: str, redis_url: str) -> dict[str, str]:
         "SLOTWRIGHT_DEFAULT_ORGANIZATION": ORGANIZATION,
         "SLOTWRIGHT_RATE_LIMITS": "off",  # all of the load comes from one address
         "SLOTWRIGHT_GUEST_BOOKINGS_PER_ADDRESS": "0",
+        "SLOTWRIGHT_GUEST_BOOKINGS_PER_CONTACT": "1000",
         "SLOTWRIGHT_CONNECTIONS_PER_ADDRESS": "0",
     }
 

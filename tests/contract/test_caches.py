@@ -71,12 +71,13 @@ MAY_CACHE: Final = frozenset(
     {
         "app/api/edge/watching.py",
         "app/api/execution/fastlists.py",
+        "app/core/refusals.py",
         "app/store/sql.py",
         "app/web/pages.py",
     }
 )
 """Modules that use `functools.cache` on functions with arguments of which there are a handful: labels
-of metrics, shapes of rows, our own statements and files.
+of metrics, shapes of rows, the sentence of an overload, our own statements and files.
 """
 
 
