@@ -9,6 +9,7 @@ DECLARE
     words text[];
     of_customer bigint;
     with_all_words bigint;
+    with_any uuid[];
     without_any uuid[];
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -47,16 +48,14 @@ BEGIN
             FROM customer
             WHERE organization_id = NEW.organization_id AND id = NEW.customer_id AND erased_at IS NULL
             FOR NO KEY UPDATE;
-            SELECT array_agg(reader.id) FILTER (WHERE own.reader_id IS NULL), count(*) FILTER (WHERE own.has_all_words)
-            INTO without_any, with_all_words
-            FROM unnest(readers) AS reader (id)
-            LEFT JOIN (
-                SELECT reader_id,
-                    bool_or(starts_with(line, ' ') AND string_to_array(line, ' ') @> words) AS has_all_words
-                FROM customer_word
-                WHERE organization_id = NEW.organization_id AND customer_id = NEW.customer_id
-                GROUP BY reader_id
-            ) AS own ON own.reader_id = reader.id;
+            -- Not by groups of readers: PostgreSQL might then read the words of all customers in the order of readers.
+            SELECT coalesce(array_agg(reader_id) FILTER (WHERE starts_with(line, ' ')), '{}'), count(*) FILTER (
+                    WHERE reader_id = ANY (readers) AND starts_with(line, ' ') AND string_to_array(line, ' ') @> words
+                )
+            INTO with_any, with_all_words
+            FROM customer_word
+            WHERE organization_id = NEW.organization_id AND customer_id = NEW.customer_id;
+            without_any := ARRAY(SELECT id FROM unnest(readers) AS reader (id) WHERE id <> ALL (with_any));
             IF with_all_words + cardinality(without_any) = cardinality(readers) THEN
                 INSERT INTO customer_word (organization_id, reader_id, line, customer_id)
                 SELECT customer.organization_id, reader.id, each.line, customer.id
