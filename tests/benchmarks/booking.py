@@ -227,7 +227,7 @@ async def script(
     lines = [
         f"\\set provider random(1, {worlds.PROVIDERS})",
         "\\set number random(1, 1000000000000)",
-        f"\\set minute {minute + 2_000_000} + 20 * random(0, 2000000)",
+        f"\\set minute {minute + 2_000_000} + 20 * random(0, 20000000)",
     ]
     connection = await asyncpg.connect(world.settings.database_url)
     for sql, arguments in statements:

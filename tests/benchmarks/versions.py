@@ -117,6 +117,8 @@ async def _row(comparison: Comparison, this: Version, other: Version, rounds: in
             found = await _take(comparison, version, number)
             if number:
                 taken[version.name].append(found)
+            else:
+                await _analyze(version)
     ours, theirs = taken[this.name], taken[other.name]
     processor = _processor_ms(theirs) / _processor_ms(ours)
     # What comes from memory may take none of PostgreSQL's time.
@@ -281,11 +283,15 @@ async def _command(folder: Path, environment: Mapping[str, str], *arguments: str
 async def _peopled(version: Version) -> Version:
     """The providers of `worlds.world`, made over HTTP."""
     providers = await make_providers(version, range(1, worlds.PROVIDERS + 1))
-    # As it does in production, PostgreSQL knows its tables.
+    await _analyze(version)
+    return replace(version, providers=providers)
+
+
+async def _analyze(version: Version) -> None:
+    """As in production, PostgreSQL knows its tables, and not as they were when they were empty."""
     connection = await asyncpg.connect(version.environment["DATABASE_URL"])
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
-    return replace(version, providers=providers)
 
 
 async def make_providers(version: Version, wanted: Iterable[int]) -> tuple[str, ...]:
