@@ -549,11 +549,22 @@ def test_an_entry_takes_no_more_memory_than_it_weighs(name: str) -> None:
     owner, cache = _made(name, filling)
     for number in range(filling.samples + 100):  # what only the first one makes
         filling.put(owner, number)
+    taken, weight = _measured(filling, owner, cache, 1_000)
+    if taken > 1.1 * weight:
+        # Python's table of names grew, which is one step and can't follow at once.
+        taken, weight = _measured(filling, owner, cache, 1_000 + filling.samples)
+    assert 0.4 * weight < taken <= 1.1 * weight
+
+
+def _measured(
+    filling: Filling, owner: object, cache: WeightedCache[Any, Any], first: int
+) -> tuple[int, int]:
+    """The bytes that some entries take, and what they weigh."""
     cache.clear()
     gc.collect()
     tracemalloc.start()
     try:
-        for number in range(1_000, 1_000 + filling.samples):
+        for number in range(first, first + filling.samples):
             filling.put(owner, number)
         gc.collect()
         taken = tracemalloc.get_traced_memory()[0]
@@ -561,7 +572,7 @@ def test_an_entry_takes_no_more_memory_than_it_weighs(name: str) -> None:
         tracemalloc.stop()
     weight = cache.bytes
     cache.clear()
-    assert 0.4 * weight < taken <= 1.1 * weight
+    return taken, weight
 
 
 @pytest.mark.parametrize("name", sorted(FILLINGS.keys() - CYCLES))
