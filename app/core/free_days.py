@@ -18,7 +18,7 @@ from app.core.slots import EVERY_UNIT, free_stretches, starts_on_grid, stretches
 from app.core.zones import EPOCH, dates_between, local_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import date
 
     from app.core.hours import Hours
@@ -74,16 +74,6 @@ def free_starts_at(day: FreeDay, step_minutes: int, now: datetime) -> tuple[Minu
     """The starts on the grid that are free at this instant, ascending."""
     stretches = possible_at(day, now) if day.held else day.stretches
     return starts_on_grid(stretches, step_minutes)
-
-
-def free_starts_by_date(
-    days: Mapping[date, FreeDay], step_minutes: int, now: datetime
-) -> dict[date, tuple[Minute, ...]]:
-    """`free_starts_at` of each date."""
-    return {
-        day: starts_on_grid(possible_at(free, now) if free.held else free.stretches, step_minutes)
-        for day, free in days.items()
-    }
 
 
 def compute_resource_days(

@@ -197,8 +197,7 @@ def starts_on_grid(stretches: Iterable[Minute], step_minutes: int) -> tuple[Minu
     starts: list[Minute] = []
     reached = None
     has_overlap = False
-    minutes = iter(stretches)  # `stretches_in`, without a call for each date
-    for first, until, anchor in zip(minutes, minutes, minutes, strict=True):
+    for first, until, anchor in stretches_in(stretches):
         if reached is not None and first < reached:
             has_overlap = True
         reached = until

@@ -31,6 +31,12 @@ class Accelerator:
 
     shared: SharedDays
     gate: Gate
+    flights: Flights
+    """What is read or computed right now: calendars, free days, sessions."""
+    tasks: Tasks
+    """In the background; ended by `close`."""
+    keeper: Keeper
+    """Of what is computed."""
     calendars: Calendars = field(default_factory=Calendars)
     organizations: Organizations = field(default_factory=Organizations)
     taking_more: TakingMore = field(default_factory=TakingMore)
@@ -39,17 +45,6 @@ class Accelerator:
     """Whole answers of listings, by question, under the stamps and the minute."""
     lines: Lines[Any, Any] = field(default_factory=Lines)
     """Those who wait to book, by organization and provider."""
-    flights: Flights = field(default_factory=Flights)
-    """What is read or computed right now: calendars, free days, sessions."""
-    tasks: Tasks = field(default_factory=lambda: Tasks("free times"))
-    """In the background; ended by `close`."""
-
-    keeper: Keeper = field(init=False)
-    """Of what is computed."""
-
-    def __post_init__(self) -> None:
-        keeper = Keeper(self.shared, self.flights, self.tasks)
-        object.__setattr__(self, "keeper", keeper)  # It is frozen.
 
     async def close(self) -> None:
         """End the background tasks, and close the connections."""
@@ -61,4 +56,11 @@ def make_accelerator(
     redis: RedisClient | ClusterClient, *, real_clock: Callable[[], datetime], computations: int
 ) -> Accelerator:
     """One that computes so many questions at once, at most."""
-    return Accelerator(shared=SharedDays(redis, real_clock), gate=Gate(computations))
+    shared, flights, tasks = SharedDays(redis, real_clock), Flights(), Tasks("free times")
+    return Accelerator(
+        shared=shared,
+        gate=Gate(computations),
+        flights=flights,
+        tasks=tasks,
+        keeper=Keeper(shared, flights, tasks),
+    )

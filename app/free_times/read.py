@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from app.admission.gate import RETRY_AFTER_SECONDS
-from app.core.free_days import FreeDay, free_starts_by_date, load_of, releases_after
+from app.core.free_days import FreeDay, free_starts_at, load_of, releases_after
 from app.core.limits import UNCOUNTED, Counted, full_for
 from app.core.needs import Offering
 from app.core.party import Party
@@ -123,7 +123,7 @@ def bookable_days(found: FreeDays[Calendar], now: datetime) -> dict[date, tuple[
     """
     calendar = found.calendar
     step = calendar.rules.step_minutes
-    starts = free_starts_by_date(found.days, step, now)
+    starts = {day: free_starts_at(free, step, now) for day, free in found.days.items()}
     if calendar.limits:
         taking, leading = full_for(calendar, found.counted, found.days, now)
         starts |= dict.fromkeys(taking | leading, ())

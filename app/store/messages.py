@@ -22,9 +22,9 @@ from app.core.messages import (
     MessageStatus,
     Recipient,
 )
-from app.core.provider import Organization
 from app.store.appointments import appointment_from
 from app.store.opt_outs import digests_of
+from app.store.organizations import organization_from
 from app.store.providers import channels, provider_from
 from app.store.sql import query
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from app.core.events import Author, Happening
     from app.core.ids import CustomerId, EventId
     from app.core.message_rules import SkipReason
-    from app.core.provider import Provider
+    from app.core.provider import Organization, Provider
     from app.store.pool import Transaction
     from app.store.sql import Executor, Record
 
@@ -433,18 +433,7 @@ async def providers_of_visits(
     for row in await _PROVIDERS.many(on, organization_id, ids):
         provider_id = ProviderId(row["id"])
         found[provider_id] = provider_from(row, provider_id)
-        organization = organization or Organization(
-            id=organization_id,
-            slug=row["own_slug"],
-            name=row["own_name"],
-            sms_to_unverified_numbers=row["sms_to_unverified_numbers"],
-            allows_customer_overlap=row["allows_customer_overlap"],
-            phone=row["own_phone"],
-            email=row["own_email"],
-            url=row["url"],
-            reminder_minutes_before=tuple(row["reminder_minutes_before"]),
-            locale=row["own_locale"],
-        )
+        organization = organization or organization_from(row, prefix="own_")
     return organization, found
 
 

@@ -69,7 +69,8 @@ def digests_of(organization_id: OrganizationId, address: Address) -> tuple[bytes
     """The digest by which an opt-out of this address is known, and the earlier one, where that is
     another.
     """
-    digest, earlier = (make(organization_id, address) for make in (_digest, _earlier_digest))
+    digest = _digest(organization_id, address)
+    earlier = _earlier_digest(organization_id, address)
     return digest, None if earlier == digest else earlier
 
 
@@ -96,10 +97,9 @@ def _digests(
     organization_id: OrganizationId, addresses: Collection[Address]
 ) -> tuple[dict[Address, bytes], dict[Address, bytes]]:
     """The digest of each address, and the earlier one of those for which it was another."""
-    digests = {address: _digest(organization_id, address) for address in addresses}
-    earlier = {address: _earlier_digest(organization_id, address) for address in addresses}
-    return digests, {
-        address: digest for address, digest in earlier.items() if digest != digests[address]
+    both = {address: digests_of(organization_id, address) for address in addresses}
+    return {address: digest for address, (digest, _) in both.items()}, {
+        address: earlier for address, (_, earlier) in both.items() if earlier is not None
     }
 
 

@@ -21,31 +21,34 @@ _FOR_UPDATE = query("organization_for_update")
 _UPDATE = query("update_organization")
 
 
-def _organization(row: Record) -> Organization:
+def organization_from(row: Record, prefix: str = "") -> Organization:
+    """The organization of a row with the columns of `organization_columns`, each after the
+    prefix.
+    """
     return Organization(
-        id=OrganizationId(row["id"]),
-        slug=row["slug"],
-        name=row["name"],
-        sms_to_unverified_numbers=row["sms_to_unverified_numbers"],
-        allows_customer_overlap=row["allows_customer_overlap"],
-        phone=row["phone"],
-        email=row["email"],
-        url=row["url"],
-        reminder_minutes_before=tuple(row["reminder_minutes_before"]),
-        locale=row["locale"],
+        id=OrganizationId(row[f"{prefix}id"]),
+        slug=row[f"{prefix}slug"],
+        name=row[f"{prefix}name"],
+        sms_to_unverified_numbers=row[f"{prefix}sms_to_unverified_numbers"],
+        allows_customer_overlap=row[f"{prefix}allows_customer_overlap"],
+        phone=row[f"{prefix}phone"],
+        email=row[f"{prefix}email"],
+        url=row[f"{prefix}url"],
+        reminder_minutes_before=tuple(row[f"{prefix}reminder_minutes_before"]),
+        locale=row[f"{prefix}locale"],
     )
 
 
 async def organization_by_slug(on: Executor, slug: str) -> Organization | None:
     """The organization with this public name."""
     row = await _BY_SLUG.maybe(on, slug)
-    return None if row is None else _organization(row)
+    return None if row is None else organization_from(row)
 
 
 async def organization_by_id(on: Executor, organization_id: OrganizationId) -> Organization | None:
     """The organization with this id."""
     row = await _BY_ID.maybe(on, organization_id)
-    return None if row is None else _organization(row)
+    return None if row is None else organization_from(row)
 
 
 async def insert_organization(
@@ -65,7 +68,7 @@ async def insert_organization(
 
 async def organization_for_update(tx: Transaction, organization_id: OrganizationId) -> Organization:
     """An existing organization as it is now, locked until the transaction ends."""
-    return _organization(await _FOR_UPDATE.one(tx, organization_id))
+    return organization_from(await _FOR_UPDATE.one(tx, organization_id))
 
 
 async def update_organization(tx: Transaction, organization: Organization) -> None:

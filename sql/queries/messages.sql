@@ -27,9 +27,12 @@ WHERE appointment.organization_id = $1 AND appointment.id = ANY($2);
 SELECT {{provider_columns}}, own.*
 FROM provider
 CROSS JOIN (
-    SELECT organization.slug AS own_slug, organization.name AS own_name, organization.sms_to_unverified_numbers,
-        organization.allows_customer_overlap, organization.phone AS own_phone, organization.email AS own_email,
-        organization.url, organization.reminder_minutes_before, organization.locale AS own_locale
+    SELECT organization.id AS own_id, organization.slug AS own_slug, organization.name AS own_name,
+        organization.sms_to_unverified_numbers AS own_sms_to_unverified_numbers,
+        organization.allows_customer_overlap AS own_allows_customer_overlap,
+        organization.phone AS own_phone, organization.email AS own_email, organization.url AS own_url,
+        organization.reminder_minutes_before AS own_reminder_minutes_before,
+        organization.locale AS own_locale
     FROM organization
     WHERE organization.id = $1
 ) AS own

@@ -1,5 +1,5 @@
 -- fragment: organization_columns
--- The columns of an organization, as `_organization` reads them.
+-- The columns of an organization, as `organization_from` reads them.
 id, slug, name, sms_to_unverified_numbers, allows_customer_overlap, phone, email, url,
 reminder_minutes_before, locale;
 
