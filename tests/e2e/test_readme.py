@@ -74,7 +74,9 @@ def test_the_tour_can_be_pasted(
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    _, providers, free, booked, taken, why, cancelled, hired = done.stdout.split("--- next block\n")
+    _, providers, free, booked, taken, why, cancelled, live, hired = done.stdout.split(
+        "--- next block\n"
+    )
     assert len(json.loads(providers)["data"]["providers"]["nodes"]) == 2
     (day,) = json.loads(free)["data"]["provider"]["availability"]["days"]
     assert day["date"].startswith("2031-")
@@ -87,4 +89,12 @@ def test_the_tour_can_be_pasted(
         "reasons": ["ALREADY_TAKEN"],
     }
     assert json.loads(cancelled)["data"]["cancelAppointment"]["status"] == "CANCELLED"
+    again, _, events = live.partition("\n")
+    assert json.loads(again)["data"]["bookAppointment"]["appointment"]["status"] == "CONFIRMED"
+    changes = [
+        json.loads(line)["data"]["availabilityChanges"]
+        for line in re.findall(r"^data: (.+)$", events, re.MULTILINE)
+    ]
+    assert changes[0]["isSnapshot"]
+    assert day["slots"][0]["startsAt"] not in changes[-1]["startTimes"]
     assert json.loads(hired)["data"]["createProvider"]["name"] == "Dr Noor"
