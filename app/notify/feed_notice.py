@@ -21,8 +21,8 @@ Your calendar “{feed}” can't be read
 
 Hello {name},
 
-Your calendar “{feed}” could not be read since {since}. What it said last still counts: you are not
-booked at those times. New entries and changes are not seen.
+We have been unable to read your calendar “{feed}” since {since}. The times that we read last still
+count: nobody can book you then. We don't see new entries and changes.
 
 Problem: {problem}
 
@@ -77,8 +77,8 @@ The calendar “{feed}” of {of} can't be read
 
 Hello {name},
 
-The calendar “{feed}” of {of} could not be read since {since}. What it said last still counts: {of}
-can't be booked at those times. New entries and changes are not seen.
+We have been unable to read the calendar “{feed}” of {of} since {since}. The times that we read last
+still count: nobody can book {of} then. We don't see new entries and changes.
 
 Problem: {problem}
 
