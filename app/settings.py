@@ -536,7 +536,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
-        """Reads and checks everything; raises `SettingsError` at the first thing that is wrong."""
+        """Reads and checks everything. Raises `SettingsError` for all variables that are missing, or
+        for the first one that is wrong.
+        """
         given = _given(env)
         tokens = token_settings(env)
         if tokens.jwks_url is not None:
@@ -623,16 +625,20 @@ _ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {}
 
 
 def _read(kind: type[T], given: Mapping[str, object]) -> T:
-    """The dataclass with what is given. The error names the first variable that is wrong, and never
-    its value.
+    """The dataclass with what is given. The error names all variables that are missing, or the
+    first one that is wrong, and never a value.
     """
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     try:
         found: T = _ADAPTERS[kind].validate_python(given)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        wrong = error.errors(include_input=False, include_url=False)
     else:
         return found
-    why = "is not set." if first["type"] == "missing" else first["ctx"]["error"]
-    raise SettingsError(f"{first['loc'][0]} {why}")
+    missing = [str(each["loc"][0]) for each in wrong if each["type"] == "missing"]
+    if missing:
+        *others, last = missing
+        names = f"{', '.join(others)} and {last} are" if others else f"{last} is"
+        raise SettingsError(f"{names} not set.")
+    raise SettingsError(f"{wrong[0]['loc'][0]} {wrong[0]['ctx']['error']}")

@@ -126,7 +126,10 @@ def test_the_ways_out_to_people_are_read_whole() -> None:
             ({"SLOTWRIGHT_SMTP_URL": "smtp://mail.example", "SLOTWRIGHT_MAIL_FROM": odd}, "bare")
             for odd in ("a..b@c.example", "a@[192.0.2.1]", "a@b_c.example", "a b@c.example", "a@c.")
         ),
-        ({"SLOTWRIGHT_TWILIO_ACCOUNT_SID": "AC1"}, "SLOTWRIGHT_TWILIO_AUTH_TOKEN is not set."),
+        (
+            {"SLOTWRIGHT_TWILIO_ACCOUNT_SID": "AC1"},
+            "SLOTWRIGHT_TWILIO_AUTH_TOKEN and SLOTWRIGHT_TWILIO_SENDER are not set.",
+        ),
         ({"SLOTWRIGHT_PUBLIC_URL": "https://a.example/?x"}, "SLOTWRIGHT_PUBLIC_URL"),
         ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/"}, "{token}"),
         ({"SLOTWRIGHT_MANAGE_URL": "https://a.example/{token}/{other}"}, "nothing else"),
@@ -135,6 +138,13 @@ def test_the_ways_out_to_people_are_read_whole() -> None:
 def test_an_unusable_sender_is_reported_at_the_start(variables: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
         Settings.from_environment(GOOD | variables)
+
+
+def test_all_missing_variables_are_named_at_once() -> None:
+    *others, last = GOOD
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({})
+    assert str(refused.value) == f"{', '.join(others)} and {last} are not set."
 
 
 @pytest.mark.parametrize("name", GOOD)
