@@ -28,7 +28,7 @@ from app.store.opt_outs import digests_of
 from app.store.pool import transaction
 from app.store.sql import Executor, catalogue
 from app.usecases.messages import deliver_message, send_messages
-from app.usecases.messages.deliver_message import Desk
+from app.usecases.messages.deliver_message import DeliveryBatches
 from app.usecases.messages.send_messages import (
     LEASE,
     LEASE_RESERVE,
@@ -634,7 +634,7 @@ async def test_the_end_of_a_message_is_recorded_though_that_of_another_has_to_wa
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Somebody is changing one of two rows: an erasure, say. The order of locks doesn't matter."""
-    desk = Desk(post.api.resources)
+    batches = DeliveryBatches(post.api.resources)
     claimed = await claimed_together(post, 2)
     sent_at = datetime.now(UTC)
     ends = [
@@ -642,7 +642,7 @@ async def test_the_end_of_a_message_is_recorded_though_that_of_another_has_to_wa
     ]
     async with transaction(post.api.resources.pool) as elsewhere:
         await elsewhere.fetch(LOCKED, [claimed[0].organization_id, claimed[0].id])
-        closing = asyncio.gather(*(desk.close(end) for end in ends))
+        closing = asyncio.gather(*(batches.close(end) for end in ends))
         await blocked_by(post.api, elsewhere)
         assert {row["id"]: row["status"] for row in await post.log()} == {
             claimed[0].id: "PENDING",

@@ -7,8 +7,8 @@ A worker that dies in between leaves the record of the attempt, so the next work
 message may have arrived.
 
 Messages that are at the same step at the same time take it together, in the same statements (see
-`Desk`): a batch costs nearly as much with one message as with ten. Outcomes wait some milliseconds
-for one another.
+`DeliveryBatches`): a batch costs nearly as much with one message as with ten. Outcomes wait some
+milliseconds for one another.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Delivery:
     """A claimed message, with the organization's own words."""
 
     resources: Resources
-    desk: Desk
+    batches: DeliveryBatches
     claimed: ClaimedMessage
     own: Mapping[tuple[MessageKind, Recipient, str], OwnWords]
 
@@ -198,7 +198,7 @@ class Delivery:
                 return None
 
     async def _begin(self, *, may_have_arrived: bool) -> Beginning:
-        return await self.desk.begin(self, may_have_arrived=may_have_arrived)
+        return await self.batches.begin(self, may_have_arrived=may_have_arrived)
 
     def decide(self, subject: Subject, *, may_have_arrived: bool) -> _Ready | Ended:
         """Decide upon the message as things are now, and render it."""
@@ -252,7 +252,7 @@ class Delivery:
         assert isinstance(content, RenderedEmail)  # noqa: S101  the channel's own
         to_customer = self.claimed.message.recipient is Recipient.CUSTOMER
         return Letter(
-            message_id=message_id(self.claimed.id, self.desk.domain),
+            message_id=message_id(self.claimed.id, self.batches.domain),
             now=facts.now,
             from_name=facts.organization_name,
             # The customer's name is unverified: anybody may have typed it.
@@ -327,7 +327,7 @@ class Delivery:
         detail: str | None = None,
         provider_message_id: str | None = None,
     ) -> MessageStatus:
-        await self.desk.close(
+        await self.batches.close(
             MessageEnd(
                 claimed=self.claimed,
                 status=status,
@@ -350,9 +350,9 @@ class _Start:
     may_have_arrived: bool
 
 
-class Desk:
-    """Where the messages of one run begin and end: those of an organization that do so at the same
-    time, in the same statements. One that breaks leaves the others alone.
+class DeliveryBatches:
+    """Begins and ends the messages of one run: those of an organization that are at the same step
+    at the same time share its statements. One that fails leaves the others alone.
     """
 
     def __init__(self, resources: Resources) -> None:

@@ -32,7 +32,7 @@ from app.store.messages import (
 from app.store.pool import DatabaseUnavailableError, transaction
 from app.tasks import end
 from app.usecases.messages.compose_messages import load_subjects, load_words
-from app.usecases.messages.deliver_message import Delivery, Desk
+from app.usecases.messages.deliver_message import Delivery, DeliveryBatches
 from app.usecases.messages.limit_messages import (
     destination_of,
     is_unverified,
@@ -102,25 +102,26 @@ Start: TypeAlias = Callable[[Claimed], Awaitable[None]]
 async def send_messages(resources: Resources) -> dict[str, int]:
     """Send all that is due, for some minutes at most; how many messages ended how."""
     until = monotonic() + RUN_SECONDS
-    desk, slots, sending = Desk(resources), asyncio.Semaphore(SENDING_AT_ONCE), Sending()
+    batches, sending = DeliveryBatches(resources), Sending()
+    slots = asyncio.Semaphore(SENDING_AT_ONCE)
 
     async def start(claimed: Claimed) -> None:
         organization_id, messages, begin_by = claimed
         about = {(each.message.kind, each.message.recipient) for each in messages}
         own = await load_words(resources.pool, organization_id, about)
         for each in messages:
-            delivery = Delivery(resources=resources, desk=desk, claimed=each, own=own)
+            delivery = Delivery(resources=resources, batches=batches, claimed=each, own=own)
             sending.start(_deliver(delivery, begin_by, slots))
 
     try:
         more = True
         while more and monotonic() < until:
             room = SEND_BATCH
-            for batch in await _claim_waiting(resources):
-                room -= len(batch.messages)
-                await start(batch)
+            for claimed in await _claim_waiting(resources):
+                room -= len(claimed.messages)
+                await start(claimed)
             planned = await log_what_is_due(resources, claim=room, start=start)
-            # What came due while the last ones were sent is looked for before the run ends.
+            # Before the run ends, it looks for what came due while the last ones were sent.
             more = bool(planned or sending.count)
             await sending.until(most_left=CLAIM_BELOW if planned or room < SEND_BATCH else 0)
         await sending.until(most_left=0)
@@ -130,7 +131,7 @@ async def send_messages(resources: Resources) -> dict[str, int]:
     finally:
         # After an error, what was begun may end.
         await sending.finish()
-        await desk.aclose()
+        await batches.aclose()
     return dict(sending.ended)
 
 
