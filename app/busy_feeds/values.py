@@ -58,10 +58,6 @@ class Length:
     minutes: int
 
     @property
-    def is_positive(self) -> bool:
-        return self.days * DAY_MINUTES + self.minutes > 0
-
-    @property
     def about(self) -> int:
         """In minutes, give or take a change of clocks."""
         return self.days * DAY_MINUTES + self.minutes

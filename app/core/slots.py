@@ -432,13 +432,6 @@ def _is_whole(starts_at: datetime) -> bool:
     return (starts_at - EPOCH) % _MINUTE == timedelta(0)
 
 
-def is_bookable(
-    hours: Hours, rules: Rules, claims: Iterable[Claim], starts_at: datetime, now: datetime
-) -> bool:
-    """Whether this instant is listed now."""
-    return not explain(hours, rules, claims, starts_at, now)
-
-
 def why_not_now(
     hours: Hours, rules: Rules, starts_at: datetime, now: datetime
 ) -> frozenset[UnbookableReason]:

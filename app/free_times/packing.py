@@ -13,7 +13,7 @@ from app.core.free_days import FreeDay, Held
 STAMP_BYTES: Final = 24
 
 # stamp, kept since, base, number of stretches, number of holds
-_HEAD: Final = struct.Struct("<24sIIHH")
+_HEAD: Final = struct.Struct(f"<{STAMP_BYTES}sIIHH")
 _HELD: Final = struct.Struct("<hhq")  # minutes after the base: first, until; expires at
 
 

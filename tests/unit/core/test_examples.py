@@ -11,7 +11,7 @@ import pytest
 
 from app.core.hours import ClockRange, DayException, Hours, WeeklyRange
 from app.core.rules import ProviderRules, Rules, ServiceRules, rules_in_force
-from app.core.slots import Claim, UnbookableReason, explain, free_starts, is_bookable
+from app.core.slots import Claim, UnbookableReason, explain, free_starts
 from app.core.zones import instant_of, local_text, minute_of
 
 EVERY_DAY = range(7)
@@ -175,14 +175,14 @@ def test_neighbours_are_apart_by_the_first_ones_after_and_the_second_ones_before
     hours = open_from("UTC", "08:00", "18:00")
     rules = Rules(duration_minutes=30, slot_interval_minutes=15)
     now = at("2026-01-15T00:00Z")
-    assert is_bookable(hours, rules, existing, at("2026-01-16T11:00Z"), now)
+    assert not explain(hours, rules, existing, at("2026-01-16T11:00Z"), now)
     assert explain(hours, rules, existing, at("2026-01-16T11:15Z"), now) == (
         UnbookableReason.BUFFER,
     )
     assert explain(hours, rules, existing, at("2026-01-16T12:45Z"), now) == (
         UnbookableReason.ALREADY_TAKEN,
     )
-    assert is_bookable(hours, rules, existing, at("2026-01-16T13:00Z"), now)
+    assert not explain(hours, rules, existing, at("2026-01-16T13:00Z"), now)
 
 
 def test_notice_of_a_day_is_24_elapsed_hours_also_when_the_clock_springs_forward() -> None:
