@@ -1,10 +1,14 @@
-"""Batches: what is asked for side by side in one process travels together.
+"""Batches: requests that are made side by side in one process are sent together.
 
-A batch leaves after everything in it was asked for, never before. While one is on its way the next
-one gathers: a rush makes larger batches, not more connections. Where a batch costs much and what it
-is asked for comes in spurts, it may wait a moment for the rest of one. Where sending is computing
-and waiting in turns, several batches may be on their way, each of a bounded size. Where one may
-have to wait for something else, the next one leaves without it after a while.
+A batch is sent after everything in it was asked for, never before. While one is on its way, the
+next one gathers: a rush makes larger batches, not more connections. Three kinds of senders need
+more than that:
+
+    gather_seconds     a batch costs much, and requests come in spurts: it waits for more of them
+    at_once, most      sending computes and waits in turns: several batches are on their way, each
+                       of a bounded size
+    patience_seconds   a batch may have to wait for something else: after a while, the next one is
+                       sent beside it
 """
 
 from __future__ import annotations

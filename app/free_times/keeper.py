@@ -1,6 +1,6 @@
-"""What was computed, on its way to Redis. In this process it counts at once; for other processes it
-is packed and sent a little later, all of some milliseconds together: the callers who wait for it go
-first, and a rush has neither a timer nor a script for each of its answers.
+"""Keep computed days: in this process at once, in Redis for the other processes a little later.
+Those of some milliseconds are packed and sent together: the callers who wait for them go first, and
+a rush needs neither a timer nor a script for each of its answers.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from app.tasks import Tasks
 
 AFTER_SECONDS: Final = 0.02
-"""How much later a computed day is packed and sent."""
+"""How long the first of several computed days waits for the others, at least."""
 
 PAUSES: Final = 10
-"""How many times that is postponed by as much again while other days are computed: concurrent pages
-are answered before any of them is packed.
+"""How many such pauses there are at most, while other days are being computed: concurrent pages are
+answered before any of their days is packed.
 """
 
 

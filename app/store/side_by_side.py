@@ -1,9 +1,10 @@
-"""Statements that are sent side by side in a process run together: one after the other over one
-connection, in one round trip and one transaction.
+"""Statements that are made side by side in a process are sent together: they run one after the
+other over one connection, in one round trip and one transaction.
 
 While PostgreSQL runs some of them, the next ones gather. Each finds the code, the plans and the
-pages of its statement where the one before has left them: a booking costs PostgreSQL a third less,
-and a process needs few connections. A statement that is alone waits for nothing.
+pages of its statement in the processor's caches, where the one before has left them: a booking
+costs PostgreSQL a third less, and a process needs few connections. A statement that is alone does
+not wait.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ MOST_TOGETHER: Final = 8
 """Statements of one transaction, which holds the locks of all of them until it ends."""
 
 AT_ONCE: Final = 4
-"""Transactions of a statement that run at the same time, while so many wait that two are full."""
+"""How many transactions of one statement run at the same time: another one begins beside them once
+enough statements wait to fill two.
+"""
 
 PATIENCE_SECONDS: Final = 0.02
-"""How long the next ones wait for a transaction that takes long, where fewer do: it may be waiting
-for others, the disk, the network or a processor.
+"""Where fewer wait, how long they wait for a transaction that runs: it may be waiting itself, for a
+row, the disk, the network or a processor.
 """
 
 OVERTAKEN: Final = "SW001"
@@ -42,14 +45,14 @@ Arguments: TypeAlias = "Sequence[object]"
 
 
 class OvertakenError(Exception):
-    """A statement that writes only what was decided on what it finds again has found something
-    else, and has written nothing. Its argument is a word: LOCKED, CHANGED or TAKEN.
+    """The statement has written nothing, because what it found is not what the decision was based
+    on. The argument is a word: LOCKED, CHANGED or TAKEN.
     """
 
 
 class SideBySide:
-    """What waits to be sent, by its statement. Each statement gives one row, and has an outcome of
-    its own.
+    """Sends each statement together with others of the same text. Each gives one row, and has an
+    outcome of its own.
     """
 
     __slots__ = ("_pool", "_waiting", "_writes")
@@ -92,7 +95,7 @@ class SideBySide:
         except Exception as error:  # noqa: BLE001  raised where the statement was asked for
             if len(several) == 1:
                 return [error]
-            # It is that of one of them, which has undone the others.
+            # One of them has failed, and all were rolled back.
             return [(await self._send(sql, [each]))[0] for each in several]
         if len(rows) != len(several):
             return [UnexpectedRowCountError(sql, len(rows))] * len(several)
@@ -112,8 +115,8 @@ class Looks:
 
 
 class Commits:
-    """Changes that are one statement each. One that gives a text has written nothing, and the text
-    says why.
+    """Changes that are one statement each. A statement that returns a text has written nothing, and
+    the text says why.
     """
 
     __slots__ = ("_pool", "_side_by_side")
