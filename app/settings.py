@@ -536,8 +536,8 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Settings:
-        """Reads and checks everything. Raises `SettingsError` for all variables that are missing, or
-        for the first one that is wrong.
+        """Reads and checks everything. Raises `SettingsError` for all variables that are missing,
+        or for the first one that is wrong.
         """
         given = _given(env)
         tokens = token_settings(env)
