@@ -2,9 +2,9 @@
 the organization, as this process saw them last.
 
 A hint: such a booking is written without a look, by a statement that compares all of this with what
-is there. Where that was wrong, the guest has booked before, or the settings have changed, the look
-is made after all. After each wrong guess the next bookings look first: two, four, eight, and so on;
-each right guess halves that.
+is there. If the guess was wrong, because the guest has booked before or the settings have changed,
+the look is made after all. After each wrong guess the next bookings look first: two, four, eight,
+and so on; each right guess halves that.
 """
 
 from __future__ import annotations

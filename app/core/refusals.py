@@ -311,7 +311,7 @@ class TemporarilyUnavailable:
 
 @cache
 def _too_much_to_do(retry_after_seconds: int) -> Sentence:
-    """Remembered: it is said when there is no time for it, and its number is a constant."""
+    """Cached: it is needed under too much load, and always with the same number of seconds."""
     return say(
         "There is too much to do right now. Try again in {wait}.",
         wait=Duration(retry_after_seconds, "second"),

@@ -30,8 +30,9 @@ class Messaging:
     where a customer manages an appointment, of its id and manage token. `public_url` is where the
     API is reached from outside. `gateway_token` is what the gateway's reports are signed with.
     `wake` makes the worker check for due messages now; it returns before that, and never raises.
-    `daily_limit` is how many messages one destination of customers gets within a day; 0 is no
-    limit.
+    `daily_limit` is how many messages one destination of customers gets within a day, and
+    `daily_limit_of_network` how many to unverified addresses the guests of one network cause; 0 is
+    no limit.
     """
 
     senders: Senders
