@@ -104,6 +104,8 @@ class RedisClient(Redis):
         super().__init__(connection_pool=connection_pool)
         self.auto_close_connection_pool = True
         self.breaker = Breaker()
+        self.timeout_seconds: float = connection_pool.connection_kwargs["socket_timeout"]
+        """Of connecting, and of each command."""
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to these commands, in order, in one round trip."""

@@ -51,7 +51,7 @@ class ClusterClient:
     ) -> None:
         self.breaker: Breaker = _Unused()
         self._url = url
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._on_connect = on_connect
         self._first = self._open(url)
         self._nodes: dict[tuple[str, int], RedisClient] = {}
@@ -180,7 +180,7 @@ class ClusterClient:
         return node
 
     def _open(self, url: str) -> RedisClient:
-        return open_redis(url, timeout_seconds=self._timeout_seconds, on_connect=self._on_connect)
+        return open_redis(url, timeout_seconds=self.timeout_seconds, on_connect=self._on_connect)
 
 
 def key_of(command: Command) -> str:

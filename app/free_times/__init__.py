@@ -71,6 +71,8 @@ days under one stamp. Which dates are full is decided on reading, as the end of 
 What a change goes through (`SharedDays.forget`)
 
     COMMITTED → the stamp gets another time part, or is removed (rules) → ANSWERED
+      └ Redis does not take it, or not in time                        → ANSWERED
+        and the stamp is removed as soon as Redis does (`app.redis_announcer`)
 
 Invariants
     1. A stamp is seen before what is read under it, and what is read is kept only if the stamp is
@@ -80,10 +82,10 @@ Invariants
     3. A computation may be shared with everybody who saw the same stamp after their question came:
        they would read the same, however late they join (`single_flight`).
     4. Nothing is believed for more than `DAY_LIFETIME_MS`, counted from the oldest reading behind
-       it. That bounds the cases in which an old list survives: the writer died, or could not reach
-       Redis, between its commit and its invalidation, which is counted, `invalidations_lost`; or,
-       in a Redis Cluster, an invalidation was lost with a master that nevertheless went on running
-       (docs/scaling.md).
+       it. That bounds the cases in which an old list survives: the writer died between its commit
+       and its invalidation; or could not reach Redis, which is counted, `invalidations_late`, and
+       `invalidations_lost` where it did not reach it later either; or, in a Redis Cluster, an
+       invalidation was lost with a master that nevertheless went on running (docs/scaling.md).
     5. No connection to PostgreSQL is held while Redis is waited for, and none is taken without a
        place in the gate, so half of them stay free for bookings.
 

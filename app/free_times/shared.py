@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from redis.exceptions import ResponseError, TryAgainError
 
-from app.core.changes import PracticeChanged, RulesChanged, TimeChanged
+from app.core.changes import AppointmentChanged, PracticeChanged, RulesChanged, TimeChanged
 from app.core.zones import day_number
 from app.free_times.batches import ask_one_run, writes_of
 from app.free_times.keys import (
@@ -25,9 +25,10 @@ from app.free_times.keys import (
     day_key,
     stamp_key,
 )
-from app.free_times.local import LocalDays
+from app.free_times.local import LIFETIME_SECONDS, LocalDays
 from app.free_times.packing import pack_day, unpack_day
 from app.free_times.routing import Routed
+from app.redis_announcer import Announcement, Announcer, announcer_on
 from app.redis_batches import OwnConnection, RedisBatches
 from app.redis_client import BROKEN_REDIS, describe, script, tag_of
 from app.redis_cluster import ClusterClient, RestingError, key_of
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import date, datetime
 
+    from app.core.changes import Change
     from app.core.free_days import FreeDay
     from app.core.ids import OrganizationId, OwnerId
     from app.redis_client import Command, RedisClient
@@ -214,8 +216,14 @@ class Counts:
     """Computed while something changed: not kept."""
     outages: int = 0
     """Redis did not answer, or not in time."""
+    invalidations_late: int = 0
+    """Something changed, and Redis could not be told at once: until it is, other processes may show
+    an old list.
+    """
     invalidations_lost: int = 0
-    """Something changed, and Redis could not be reached: an old list may be shown for a minute."""
+    """Subjects and services of which Redis could not be told in a minute, or of too many at once,
+    or before the process ended: an old list may have been shown for a minute.
+    """
     refused: int = 0
     """Too much to compute."""
 
@@ -233,7 +241,8 @@ class SharedDays:
     counts: Counts = field(default_factory=Counts)
     _reads: _Looks = field(init=False)
     _fills: _Writes = field(init=False)
-    _changes: _Writes = field(init=False)
+    announcer: Announcer = field(init=False)
+    """Of invalidations; on a plain Redis, of anything."""
     _local: LocalDays = field(init=False, default_factory=LocalDays)
 
     def __post_init__(self) -> None:
@@ -241,12 +250,11 @@ class SharedDays:
         if isinstance(redis, ClusterClient):
             self._reads = Routed(redis, _looks_of, lambda look: look.keys[0])
             self._fills = Routed(redis, writes_of, _key_of)
-            # An invalidation goes wherever its stamp is, and is tried where others give up.
-            self._changes = Routed(redis, writes_of, _key_of, asking=_asking, is_optional=False)
+            self.announcer = _announcer_in(redis)
         else:
             self._reads = _looks_of(redis)
             self._fills = writes_of(redis)
-            self._changes = writes_of(redis)
+            self.announcer = announcer_on(redis)
 
     # ------------------------------------------------------------ reading
 
@@ -385,7 +393,8 @@ class SharedDays:
             for day, value in zip(question.dates, values, strict=True):
                 if value is not None:
                     found = unpack_day(value)
-                    if found.stamp == stamp:
+                    # A Redis that stood still may keep days for longer than they were meant to be.
+                    if found.stamp == stamp and now - found.kept_since < LIFETIME_SECONDS:
                         days[day] = found.day
                         since[day] = found.kept_since
         if days:
@@ -419,49 +428,39 @@ class SharedDays:
 
     # ------------------------------------------------------------ invalidating
 
-    async def forget(self, changes: Sequence[TimeChanged | RulesChanged | PracticeChanged]) -> None:
+    async def forget(self, changes: Sequence[Change]) -> None:
         """Invalidate what these changes make untrue. Counted, not raised, where Redis can't be
         reached.
         """
-        for attempt in (1, 2):
-            try:
-                await self._forget(changes)
-            except BROKEN_REDIS as outage:
-                if attempt == 1:
-                    continue
-                self.counts.outages += 1
-                self.counts.invalidations_lost += 1
-                _log.warning("could not invalidate cached free times: %s", describe(outage))
-            return
+        await self.announcer.announce(self.announcements(changes))
 
-    async def _forget(
-        self, changes: Sequence[TimeChanged | RulesChanged | PracticeChanged]
-    ) -> None:
+    def announcements(self, changes: Sequence[Change]) -> list[Announcement]:
+        """Of what these changes make untrue. Tried again, each of them removes the stamp."""
         by_organization: dict[OrganizationId, list[Command]] = {}
         for change in changes:
-            commands = by_organization.setdefault(change.organization_id, [])
-            match change:
-                case TimeChanged():
-                    key = stamp_key(change.organization_id, change.subject_id)
-                    time = secrets.token_bytes(_PART)
-                    commands.append(script(_CHANGE_TIME, [key], [time, STAMP_LIFETIME_SECONDS]))
-                case RulesChanged() | PracticeChanged():
-                    # Without a stamp nothing counts; the next one has other random parts. The
-                    # organization's goes with each of them: its lists show what has changed.
-                    ids = change.ids if isinstance(change, RulesChanged) else ()
-                    commands += (
-                        ("DEL", stamp_key(change.organization_id, each))
-                        for each in (*ids, change.organization_id)
-                    )
-        asked = [self._changes.ask(commands) for commands in by_organization.values() if commands]
-        if len(asked) == 1:
-            await asked[0]
-        else:
-            await asyncio.gather(*asked)
+            if not isinstance(change, AppointmentChanged):
+                commands = by_organization.setdefault(change.organization_id, [])
+                commands += _invalidations(change)
+        return [
+            Announcement(
+                self, organization_id, commands, [("DEL", key_of(command)) for command in commands]
+            )
+            for organization_id, commands in by_organization.items()
+        ]
+
+    def late(self, outage: Exception) -> None:
+        """Redis was not told that something changed, and will be told later."""
+        self._went_away(outage)
+        self.counts.invalidations_late += 1
+        _log.warning("could not invalidate cached free times yet: %s", describe(outage))
+
+    def lost(self) -> None:
+        """Redis will not be told of one of the changes."""
+        self.counts.invalidations_lost += 1
 
     async def close(self) -> None:
         """Give the connections back, when nobody asks any more."""
-        for batches in (self._reads, self._fills, self._changes):
+        for batches in (self._reads, self._fills, self.announcer):
             with suppress(*BROKEN_REDIS):
                 await batches.close()
 
@@ -503,6 +502,41 @@ def _looks_of(redis: RedisClient) -> RedisBatches[_Look, _Looked]:
         return looked
 
     return RedisBatches(send, own.close)
+
+
+def _invalidations(change: TimeChanged | RulesChanged | PracticeChanged) -> list[Command]:
+    organization_id = change.organization_id
+    if isinstance(change, TimeChanged):
+        key, time = stamp_key(organization_id, change.subject_id), secrets.token_bytes(_PART)
+        return [script(_CHANGE_TIME, [key], [time, STAMP_LIFETIME_SECONDS])]
+    # Without a stamp nothing counts; the next one has other random parts. The organization's goes
+    # with each of them: its lists show what has changed.
+    ids = change.ids if isinstance(change, RulesChanged) else ()
+    return [("DEL", stamp_key(organization_id, each)) for each in (*ids, organization_id)]
+
+
+def _announcer_in(cluster: ClusterClient) -> Announcer:
+    """An invalidation goes wherever its stamp is, and is tried where others give up."""
+    writes: Routed[Sequence[Command], Sequence[Any]] = Routed(
+        cluster, writes_of, _key_of, asking=_asking, is_optional=False
+    )
+
+    async def tell(announcement: Announcement, seconds: float | None) -> Exception | None:
+        try:
+            async with asyncio.timeout(seconds):
+                await writes.ask(announcement.commands)
+        except BROKEN_REDIS as outage:
+            return outage
+        return None
+
+    async def send(
+        announcements: Sequence[Announcement], *, in_time: bool
+    ) -> Sequence[Exception | None]:
+        # Tried again, it may take as long as it takes to find out who owns the stamps now.
+        seconds = cluster.timeout_seconds if in_time else None
+        return await asyncio.gather(*(tell(each, seconds) for each in announcements))
+
+    return Announcer(send, writes.close)
 
 
 def _key_of(commands: Sequence[Command]) -> str:

@@ -21,7 +21,7 @@ from app.live.ledger import Concerns, Following, Ledger, ReadHistory
 from app.live.listener import Listener
 from app.live.pace import Counts, Pace
 from app.live.wire import channel_of, decode, encode, organization_of
-from app.redis_batches import OwnConnection, RedisBatches
+from app.redis_announcer import Announcement, Announcer, announcer_on
 from app.redis_client import BROKEN_REDIS, describe
 from app.tasks import Tasks
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from app.core.changes import Change
     from app.core.ids import OrganizationId
     from app.live.topic import Subject
-    from app.redis_client import Command, RedisClient
+    from app.redis_client import RedisClient
 
 _log: Final = logging.getLogger(__name__)
 
@@ -67,19 +67,20 @@ class Feed:
         clock: Callable[[], datetime],
         readings_at_once: int,
         pace: Pace | None = None,
+        announcer: Announcer | None = None,
     ) -> None:
+        """With an announcer on this Redis that somebody else closes, or one of its own."""
         self._redis = redis
         self._sources = sources
         self._clock = clock
         self._pace = pace or Pace()
         self._origin = secrets.token_hex(8)
+        self._missed = encode(self._origin, ())
         self._organizations: dict[OrganizationId, _Organization] = {}
         self._places = asyncio.Semaphore(readings_at_once)
         self._tasks = Tasks("the live feed")
-        self._unsent: set[OrganizationId] = set()
-        self._resending: asyncio.Task[None] | None = None
-        own = OwnConnection(redis)
-        self._messages: RedisBatches[Command, int] = RedisBatches(own.ask, own.close)
+        self.announcer = announcer or announcer_on(redis)
+        self._own_announcer = None if announcer else self.announcer
         self.counts = Counts()
         self._listener = Listener(
             redis,
@@ -195,43 +196,34 @@ class Feed:
         once Redis is reachable again, the other processes get a message to read for themselves. If
         the caller is cancelled, as at a shutdown, the message is sent before `close` ends.
         """
-        if not changes:
-            return
-        by_organization: dict[OrganizationId, list[Change]] = {}
-        for change in changes:
-            by_organization.setdefault(change.organization_id, []).append(change)
-        for organization_id, some in by_organization.items():
+        self.receive(changes)
+        await self.announcer.announce(self.announcements(changes))
+
+    def announcements(self, changes: Sequence[Change]) -> list[Announcement]:
+        """The messages to other processes; tried again, they only say that some were missed."""
+        return [
+            Announcement(
+                self,
+                organization_id,
+                [("PUBLISH", channel_of(organization_id), encode(self._origin, some))],
+                [("PUBLISH", channel_of(organization_id), self._missed)],
+            )
+            for organization_id, some in _by_organization(changes).items()
+        ]
+
+    def late(self, outage: Exception) -> None:
+        """A message was not sent, and another one will be."""
+        self.counts.unpublished += 1
+        self._redis.breaker.trip(outage)
+        _log.warning("could not publish a change to other processes: %s", describe(outage))
+
+    def lost(self) -> None:
+        """Nothing to do: subscribers read for themselves, now and then."""
+
+    def receive(self, changes: Sequence[Change]) -> None:
+        """Tell the subscribers of this process."""
+        for organization_id, some in _by_organization(changes).items():
             self._receive(organization_id, some)
-        try:
-            await self._send(by_organization)
-        except BROKEN_REDIS as outage:
-            self.counts.unpublished += 1
-            self._redis.breaker.trip(outage)
-            _log.warning("could not publish a change to other processes: %s", describe(outage))
-            self._unsent.update(by_organization)
-            if self._resending is None:
-                self._resending = self._tasks.start(self._resend())
-
-    async def _send(self, changes: Mapping[OrganizationId, Sequence[Change]]) -> None:
-        for organization_id, some in changes.items():
-            message = encode(self._origin, some)
-            await self._messages.ask(("PUBLISH", channel_of(organization_id), message))
-
-    async def _resend(self) -> None:
-        """Sends other processes a message, once Redis accepts it, that they missed changes."""
-        failures = 0
-        try:
-            while self._unsent:
-                await asyncio.sleep(self._pace.retry_after(failures))
-                unsent, self._unsent = self._unsent, set()
-                try:
-                    await self._send(dict.fromkeys(unsent, ()))
-                    failures = 0
-                except BROKEN_REDIS:
-                    self._unsent |= unsent
-                    failures += 1
-        finally:
-            self._resending = None
 
     def _receive(self, organization_id: OrganizationId, changes: Sequence[Change]) -> None:
         organization = self._organizations.get(organization_id)
@@ -268,5 +260,13 @@ class Feed:
     async def close(self) -> None:
         """Ends everything that runs."""
         await self._tasks.close()
-        with suppress(*BROKEN_REDIS):
-            await self._messages.close()
+        if self._own_announcer is not None:
+            with suppress(*BROKEN_REDIS):
+                await self._own_announcer.close()
+
+
+def _by_organization(changes: Sequence[Change]) -> Mapping[OrganizationId, Sequence[Change]]:
+    found: dict[OrganizationId, list[Change]] = {}
+    for change in changes:
+        found.setdefault(change.organization_id, []).append(change)
+    return found

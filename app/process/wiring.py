@@ -167,11 +167,14 @@ def make_feed(
     readings_at_once: int,
     pace: Pace | None = None,
 ) -> Feed:
-    """A feed that reads PostgreSQL and invalidates cached times that changed without an event."""
+    """A feed that reads PostgreSQL and invalidates cached times that changed without an event. On
+    the same Redis, it announces together with the cache.
+    """
+    shared = accelerator.shared
 
     def forget(organization_id: OrganizationId, ids: Sequence[OwnerId]) -> None:
         change = RulesChanged(organization_id=organization_id, ids=tuple(ids))
-        accelerator.tasks.start(accelerator.shared.forget([change]))
+        accelerator.tasks.start(shared.forget([change]))
 
     sources = Sources(
         read=partial(read_days, pool),
@@ -179,7 +182,14 @@ def make_feed(
         read_edits=partial(read_edits, pool),
         repaired=forget,
     )
-    return Feed(redis, sources, clock=clock, readings_at_once=readings_at_once, pace=pace)
+    return Feed(
+        redis,
+        sources,
+        clock=clock,
+        readings_at_once=readings_at_once,
+        pace=pace,
+        announcer=shared.announcer if shared.redis is redis else None,
+    )
 
 
 def make_messaging(

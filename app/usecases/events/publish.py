@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from app.core.changes import AppointmentChanged, PracticeChanged, RulesChanged, TimeChanged
+from app.core.changes import AppointmentChanged, RulesChanged
 
 if TYPE_CHECKING:
     from app.core.appointment import Appointment
@@ -24,16 +24,19 @@ async def publish(resources: Resources, *changes: Change) -> None:
     """Invalidate caches, publish to subscribers, and wake the sender of messages. A committed
     mutation is answered as a success even if one of these has a bug.
     """
-    forgotten = [
-        change
-        for change in changes
-        if isinstance(change, TimeChanged | RulesChanged | PracticeChanged)
-    ]
-    if forgotten:
-        with _BugsLogged():
-            await resources.accelerator.shared.forget(forgotten)
+    cache, feed = resources.accelerator.shared, resources.feed
     with _BugsLogged():
-        await resources.feed.publish(changes)
+        if cache.announcer is feed.announcer:
+            try:
+                await feed.announcer.announce(
+                    [*cache.announcements(changes), *feed.announcements(changes)]
+                )
+            finally:
+                feed.receive(changes)
+        else:
+            # In this order: whoever hears of a change may look at a list at once.
+            await cache.forget(changes)
+            await feed.publish(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):
         with _BugsLogged():
             resources.messaging.wake()

@@ -56,14 +56,18 @@ def real_clock() -> datetime:
 @pytest.fixture
 async def cache(redis_url: str) -> AsyncIterator[SharedDays]:
     redis = open_redis(redis_url, timeout_seconds=2.0)
-    yield SharedDays(redis, real_clock)
+    cache = SharedDays(redis, real_clock)
+    yield cache
+    await cache.close()
     await redis.aclose()
 
 
 @pytest.fixture
 async def other_cache(redis_url: str) -> AsyncIterator[SharedDays]:
     redis = open_redis(redis_url, timeout_seconds=2.0)
-    yield SharedDays(redis, real_clock)
+    cache = SharedDays(redis, real_clock)
+    yield cache
+    await cache.close()
     await redis.aclose()
 
 
@@ -338,6 +342,8 @@ async def test_without_redis_nothing_is_known_nothing_raises_and_it_is_counted(
     assert await cache.look([week_of(provider)]) is None
     assert cache.counts.outages == outages, "for a second it is not asked again"
     await cache.forget([taken(provider)])
+    assert (cache.counts.invalidations_late, cache.counts.invalidations_lost) == (1, 0)
+    await cache.close()
     assert cache.counts.invalidations_lost == 1
 
 
@@ -402,6 +408,20 @@ async def test_a_redis_that_is_emptied_under_our_feet_is_used_again(
     assert (await seen(cache, week_of(provider))).stamp != stamp
     await kept(cache, provider)
     assert (await seen(cache, week_of(provider))).days == WEEK
+
+
+async def test_days_that_outlived_their_minute_in_a_redis_that_stood_still_do_not_count(
+    cache: SharedDays, redis: Redis, redis_url: str, provider: ProviderId
+) -> None:
+    await kept(cache, provider)
+    await redis.persist(day_key(stamp_key(ORGANIZATION, provider), shape(RULES), MONDAY))
+    client = open_redis(redis_url, timeout_seconds=2.0)
+    for seconds, shown in ((30, WEEK), (61, {})):
+        now = datetime.now(UTC) + timedelta(seconds=seconds)
+        later = SharedDays(client, lambda now=now: now)  # type: ignore[misc]
+        assert (await seen(later, week_of(provider))).days == shown
+        await later.close()
+    await client.aclose()
 
 
 async def test_the_age_of_what_is_served_is_that_of_its_oldest_day(
