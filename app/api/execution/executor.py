@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         FieldDetailsList,
         GroupedFieldSet,
     )
+    from graphql.execution.values import VariableValues
     from graphql.pyutils import AwaitableOrValue, Path
 
 _FIELD_BYTES: Final = 6
@@ -111,6 +112,24 @@ class PlainExecutor(StrawberryGraphQLCoreExecutionContext):
         """Use what was collected before, and add to it."""
         self._root_fields = selections.root
         self._relevant_sub_fields = selections.below
+
+    def with_variables(self, values: VariableValues) -> Self:
+        """For the same operation with other variables; it shares nothing that depends on these."""
+        return type(self)(
+            self.schema,
+            self.fragment_definitions,
+            self.fragments,
+            self.root_value,
+            None,
+            self.operation,
+            values,
+            self.field_resolver,
+            self.type_resolver,
+            self.subscribe_field_resolver,
+            is_awaitable=self.is_awaitable,
+            is_async_iterable=self.is_async_iterable,
+            hide_suggestions=self.hide_suggestions,
+        )
 
     def again(self, context: object, most_bytes: float = inf) -> Self:
         """For another answer to the same operation with the same variables, in another context, of

@@ -13,7 +13,7 @@ from hashlib import sha256
 from inspect import isawaitable
 from math import inf
 from time import perf_counter, thread_time
-from typing import Any, Final, TypeAlias, TypeGuard, cast
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard, cast
 
 import orjson
 import strawberry
@@ -49,6 +49,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from app.api.execution.cost import Cost, measure
 from app.api.execution.executor import AnswerTooLargeError, PlainExecutor, Selections
 from app.api.execution.fastlists import RowExecutor
+from app.api.execution.inputs import NO_VALUES, Coercers, Variables
 from app.api.execution.limits import Limits, check_variables
 from app.api.execution.overlaps import bounded_overlaps
 from app.api.execution.rules import AllRules
@@ -102,6 +103,14 @@ class Spent:
     seconds: float = 0.0
 
 
+class Pattern(NamedTuple):
+    """What the executors of an operation are made from, whatever its variables."""
+
+    executor: PlainExecutor
+    variables: Variables | None
+    """How to coerce them, where that is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A document that is valid; `costs` has, by name, those of its operations that ran already."""
@@ -114,6 +123,8 @@ class Document:
     """Which of its operations are kept ready to run; they are evicted with it."""
     selections: dict[str | None, Selections] = field(default_factory=dict)
     """Of its operations, unless it has directives, which may depend on variables."""
+    patterns: dict[str | None, Pattern] = field(default_factory=dict)
+    """Of its operations that ran already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +167,7 @@ class Operations:
         )
         self._executor_class = PlainExecutor if plain else RowExecutor
         self._is_plain = plain
+        self._coercers = Coercers(self._schema)
         self._documents: WeightedCache[str, Document] = WeightedCache(
             "documents",
             most_bytes=limits.document_bytes,
@@ -293,18 +305,7 @@ class Operations:
         document.costs[name] = cost
         if name not in document.fields:
             document.fields[name] = root_fields(node, operation)
-        executor = self._executor_class.build(
-            self._schema,
-            node,
-            raw_variable_values=dict(variables),
-            operation_name=operation_name,
-            max_coercion_errors=_MAX_ERRORS,
-            is_awaitable=_IS_AWAITABLE,
-            hide_suggestions=self._hide_suggestions,
-        )
-        if isinstance(executor, list):
-            raise OperationRefused(*self._input_errors(operation, variables, executor))
-        assert isinstance(executor, PlainExecutor)  # noqa: S101  for the type checker: the library says less
+        executor = self._executor(document, operation, variables)
         if "@" not in text:
             executor.share(document.selections.setdefault(name, Selections()))
         return Operation(
@@ -316,6 +317,39 @@ class Operations:
             cost=cost.fields,
             may_be_kept=may_be_kept,
         )
+
+    def _executor(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, object],
+    ) -> PlainExecutor:
+        """With these variables. The library makes the first one of an operation, and says what is
+        wrong with variables.
+        """
+        name = operation.name.value if operation.name else None
+        pattern = document.patterns.get(name)
+        if pattern is not None and pattern.variables is not None:
+            values = pattern.variables.values(variables)
+            if values is not None:
+                return pattern.executor.with_variables(values)
+        executor = self._executor_class.build(
+            self._schema,
+            document.node,
+            raw_variable_values=dict(variables),
+            operation_name=name,
+            max_coercion_errors=_MAX_ERRORS,
+            is_awaitable=_IS_AWAITABLE,
+            hide_suggestions=self._hide_suggestions,
+        )
+        if isinstance(executor, list):
+            raise OperationRefused(*self._input_errors(operation, variables, executor))
+        assert isinstance(executor, PlainExecutor)  # noqa: S101  for the type checker: the library says less
+        if pattern is None and not self._is_plain:
+            document.patterns[name] = Pattern(
+                executor.with_variables(NO_VALUES), self._coercers.of(operation)
+            )
+        return executor
 
     def _parse(self, text: str) -> DocumentNode:
         try:
