@@ -380,10 +380,7 @@ def explain(
     minute = minute_of(starts_at)
     counted = active(claims, now)
     day = local_date(hours.time_zone, minute)
-    if (
-        _is_whole(starts_at)
-        and minute in bookable_starts(hours, rules, counted, day, day, now)[day]
-    ):
+    if _is_whole(starts_at) and _is_listed(hours, rules, counted, day, minute, now):
         return ()
     found = (
         why_not_now(hours, rules, starts_at, now)
@@ -425,6 +422,23 @@ def reasons_for_others(reasons: Iterable[UnbookableReason]) -> tuple[UnbookableR
     something else, is staff's.
     """
     return in_order({_FOR_OTHERS.get(reason, reason) for reason in reasons})
+
+
+def _is_listed(
+    hours: Hours, rules: Rules, claims: Iterable[Claim], day: date, minute: Minute, now: datetime
+) -> bool:
+    """Whether `bookable_starts` has this minute on its date, without making the other starts. All
+    claims count.
+    """
+    if minute < _earliest(rules, now) or day_number(day) * DAY_MINUTES >= _horizon(
+        hours, rules, now
+    ):
+        return False
+    stretches = free_stretches(hours, rules, claims, day, day)[day]
+    return any(
+        first <= minute < until and (minute - anchor) % rules.step_minutes == 0
+        for first, until, anchor in stretches_in(stretches)
+    )
 
 
 def _is_whole(starts_at: datetime) -> bool:

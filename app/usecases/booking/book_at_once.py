@@ -15,8 +15,9 @@ breaks: should the statement have been committed, the long way finds its key.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.cache.new_guests import Settings
 from app.core.appointment import Customer
@@ -78,6 +79,10 @@ class Way(StrEnum):
     """The connection broke while it was written."""
 
 
+_ways: Final = cache(BOOKING_WAYS.labels)
+"""Looked up once, since the library checks and locks each time."""
+
+
 async def book_at_once(
     resources: Resources, viewer: Viewer, key: RequestKey, wish: BookingWish
 ) -> Written | None:
@@ -90,7 +95,7 @@ async def book_at_once(
 
 def counted(kind: AppointmentChangeKind, done: Written | Way) -> Written | None:
     """What was done, if anything was, with its way counted."""
-    BOOKING_WAYS.labels(change=kind, way=done if isinstance(done, Way) else Way.SHORT).inc()
+    _ways(kind, done if isinstance(done, Way) else Way.SHORT).inc()
     return None if isinstance(done, Way) else done
 
 
