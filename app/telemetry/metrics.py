@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -179,9 +180,13 @@ class Deltas:
             self._seen[event] = count
 
 
+_answers: Final = cache(ANSWERS.labels)
+"""Looked up once, since the library checks and locks each time."""
+
+
 def count_answer(mutation: str, answer: object) -> None:
     """An answer of a mutation, by its type."""
-    ANSWERS.labels(mutation, type(answer).__name__).inc()
+    _answers(mutation, type(answer).__name__).inc()
 
 
 def expect_runs(names: Iterable[str]) -> None:
