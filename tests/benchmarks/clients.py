@@ -142,6 +142,10 @@ async def load(
     return found
 
 
+MOST_CONNECTIONS = 4_000
+"""Of a flood. Without a bound, those of a process that can't keep up take all descriptors."""
+
+
 async def flood(
     port: int,
     requests: Iterator[bytes],
@@ -151,7 +155,7 @@ async def flood(
     kind_of: Callable[[bytes], str] | None = None,
 ) -> Load:
     """So many requests a second, whether those before them are answered or not; each on a
-    connection that is free.
+    connection that is free. Where `MOST_CONNECTIONS` wait for an answer, requests are not sent.
     """
     found = Load()
     free: list[_Client] = []
@@ -160,11 +164,14 @@ async def flood(
     sent = 0
     while (elapsed := perf_counter() - started) < seconds:
         while sent < rate * elapsed:
+            sent += 1
+            if not free and len(connected) >= MOST_CONNECTIONS:
+                found.kinds["not sent"] += 1
+                continue
             if not free:
                 free.append(await _connected(port, _Client(found, free.append, kind_of)))
                 connected.append(free[-1])
             free.pop().send(next(requests))
-            sent += 1
         await asyncio.sleep(0.005)
     found.seconds = perf_counter() - started
     while len(free) < sum(not client.done.done() for client in connected):  # noqa: ASYNC110  a count, not an event
