@@ -84,6 +84,10 @@ CONNECTIONS_CUT: Final = Counter(
     "(unread) took too long, or the process (total) or the network was at its limit.",
     ["reason"],
 )
+QUERIES_SHED: Final = Counter(
+    "slotwright_queries_shed",
+    "Queries that were refused before they were executed: the process could not keep up.",
+)
 CACHE: Final = Counter(
     "slotwright_cache",
     "Days of free times, by outcome of the look-up; and failures.",

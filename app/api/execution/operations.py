@@ -210,6 +210,16 @@ class Operations:
             raise OperationRefused(failure) from None
         self._validate(node)
 
+    def is_query(self, text: str, operation_name: str | None) -> bool:
+        """Whether it is a query of a document that is known. Raises OperationRefused where the
+        document has no such operation.
+        """
+        document = self._documents.get(text)
+        return (
+            document is not None
+            and _select(document.node, operation_name).operation is OperationType.QUERY
+        )
+
     async def read(
         self,
         text: str,

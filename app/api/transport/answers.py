@@ -28,6 +28,7 @@ UNEXPECTED: Final = "Something went wrong on our side. If it happens again, tell
 UNAVAILABLE: Final = (
     "The service can't be reached right now. Nothing is lost; try again in a moment."
 )
+TOO_BUSY: Final = "Too many queries are being answered right now. Try again in a moment."
 TIMED_OUT: Final = "The request took too long and was given up."
 
 

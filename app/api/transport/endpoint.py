@@ -10,6 +10,7 @@ import strawberry
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from app.admission.shedding import Shedding
 from app.api.execution.limits import Limits
 from app.api.execution.operations import Operations
 from app.api.transport.answers import Answers
@@ -63,6 +64,7 @@ class GraphQLEndpoint(Generic[V]):
         find_known: FindAnswer[V] | None = None,
         keep_known: KeepAnswer[V] | None = None,
         clock: Callable[[], datetime] = _real_clock,
+        shedding: Shedding | None = None,
     ) -> None:
         self._operations = Operations(
             schema,
@@ -86,6 +88,7 @@ class GraphQLEndpoint(Generic[V]):
             watch=watch or Watch(),
             find_known=find_known,
             keep_known=keep_known,
+            shedding=shedding or Shedding(),
         )
         self._http = HttpTransport(service=service, ide=ide, common=headers)
         self._sockets = SocketTransport(service=service, places=Places(limits.sockets_per_address))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 import orjson
 from graphql import ExecutionResult, OperationType
 
+from app.admission.shedding import RETRY_AFTER_SECONDS, Shedding
 from app.api.execution.limits import Limits
 from app.api.execution.operations import (
     Operation,
@@ -22,7 +23,7 @@ from app.api.execution.operations import (
     Operations,
     Spent,
 )
-from app.api.transport.answers import TIMED_OUT, Answers
+from app.api.transport.answers import TIMED_OUT, TOO_BUSY, Answers
 from app.api.transport.bodies import Body
 from app.api.transport.documents import Documents
 from app.api.transport.known import FindAnswer, KeepAnswer, KnownAnswer
@@ -61,6 +62,7 @@ class Service(Generic[V]):
     answers: Answers
     clock: Callable[[], datetime]
     watch: Watch[V]
+    shedding: Shedding
     find_known: FindAnswer[V] | None = None
     keep_known: KeepAnswer[V] | None = None
 
@@ -76,13 +78,16 @@ class Service(Generic[V]):
     async def prepare(
         self, request: GraphQLRequest, viewer: V, *, is_charged: bool = False
     ) -> Operation:
-        """Raises OperationRefused, and Failure where the watch says no. Where the operation is
-        charged already, only what it takes to prepare it is added.
+        """Raises OperationRefused, and Failure where the watch says no or the query is shed. Where
+        the operation is charged already, only what it takes to prepare it is added.
         """
         if not is_charged:
             self.watch.knock(viewer)
         spent = Spent()
         text = await self._text(request, viewer)
+        is_query = self.operations.is_query(text, request.operation_name)
+        if is_query and self.shedding.sheds():
+            raise Failure(Code.SERVICE_UNAVAILABLE, TOO_BUSY, retryAfterSeconds=RETRY_AFTER_SECONDS)
         async with self.watch.turn(viewer) as has_waited:
             if has_waited and not is_charged:
                 self.watch.knock(viewer)  # the operations before it may have spent the rest
@@ -192,7 +197,9 @@ class Service(Generic[V]):
         context: object = None
         try:
             context = self.make_context(viewer, info)
-            result = await self.operations.run(operation, context)
+            is_query = operation.kind is OperationType.QUERY
+            with self.shedding.query() if is_query else nullcontext():
+                result = await self.operations.run(operation, context)
         except TimeoutError:
             payload = {"errors": self._errors(Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT), info)}
         except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked

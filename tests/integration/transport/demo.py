@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.schema.config import StrawberryConfig
 
+from app.admission.shedding import Shedding
 from app.api.transport import CURRENT_REQUEST_ID, Credentials, GraphQLEndpoint, Limits, RequestInfo
 from app.api.transport.documents import SharedDocuments
 from app.api.words.errors import (
@@ -332,6 +333,7 @@ def endpoint(
     introspection: bool = True,
     shared: SharedDocuments | None = None,
     listed: Mapping[str, str] | None = None,
+    shedding: Shedding | None = None,
 ) -> GraphQLEndpoint[Viewer]:
     return GraphQLEndpoint(
         schema,
@@ -344,6 +346,7 @@ def endpoint(
         name_caller=lambda viewer: None if viewer.name == "nobody" else viewer.name,
         shared=shared,
         listed=listed,
+        shedding=shedding,
     )
 
 

@@ -6,12 +6,15 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 from graphql import get_introspection_query
 
+from app.admission import shedding as load_shedding
+from app.admission.shedding import CROWD, RETRY_AFTER_SECONDS, Shedding
 from app.api.transport import Credentials, Limits
 from tests.integration.transport.demo import SECRET
 from tests.integration.transport.wire import (
@@ -556,6 +559,55 @@ async def test_a_mutation_that_takes_too_long_is_answered_and_finished() -> None
         assert (await served.post("mutation {bump}")).status_code == 503
         await served.endpoint.close_all(PATIENCE_SECONDS)
         assert served.world.bumps == 1
+
+
+# ---------------------------------------------------------------- load
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_while_too_many_queries_are_under_way_others_are_shed_and_mutations_are_not() -> None:
+    clock = Clock()
+    shedding = Shedding(seconds=clock)
+    async with serving(shedding=shedding) as served, served.socket(init={}) as socket:
+        assert (await served.post("{hello}")).status_code == 200
+        with ExitStack() as others:
+            for _ in range(CROWD):
+                others.enter_context(shedding.query())
+            assert (await served.post("{hello}")).status_code == 200
+            clock.now += load_shedding.PATIENCE_SECONDS + 0.1
+            shed = await served.post("{hello}")
+            assert (shed.status_code, code_of(shed)) == (503, "SERVICE_UNAVAILABLE")
+            assert shed.headers["retry-after"] == str(RETRY_AFTER_SECONDS)
+            (error,) = await socket.run("a query", "{hello}")
+            assert error["payload"][0]["extensions"] == {
+                "code": "SERVICE_UNAVAILABLE",
+                "retryAfterSeconds": RETRY_AFTER_SECONDS,
+            }
+            bumped = await served.post("mutation {bump}")
+            assert bumped.json() == {"data": {"bump": 1}}
+            streamed = await served.post(
+                "subscription {count(to: 1) {number}}", accept=EVENT_STREAM
+            )
+            assert [event for event, _ in events_of(streamed.text)] == ["next", "complete"]
+        assert (await served.post("{hello}")).status_code == 200
+
+
+async def test_a_query_is_under_way_until_it_has_ended() -> None:
+    shedding = Shedding()
+    async with serving(shedding=shedding) as served:
+        query = asyncio.create_task(served.post("{sleep(seconds: 0.3)}"))
+        await until(lambda: shedding.under_way == 1)
+        assert (await served.post("{boom}")).status_code == 200
+        assert (await query).status_code == 200
+        assert shedding.under_way == 0
 
 
 # ---------------------------------------------------------------- event streams

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from app.admission.shedding import Shedding
 from app.api.transport import GraphQLEndpoint, Limits
 from app.api.transport.documents import SharedDocuments
 from tests.integration.transport.demo import Viewer, World, endpoint
@@ -114,10 +115,16 @@ async def serving(
     introspection: bool = True,
     shared: SharedDocuments | None = None,
     listed: Mapping[str, str] | None = None,
+    shedding: Shedding | None = None,
 ) -> AsyncIterator[Served]:
     world = World()
     served = endpoint(
-        world, limits=limits, introspection=introspection, shared=shared, listed=listed
+        world,
+        limits=limits,
+        introspection=introspection,
+        shared=shared,
+        listed=listed,
+        shedding=shedding,
     )
     async with serving_application(Starlette(routes=served.routes()), lifespan="off") as base:
         port = int(base.rsplit(":", 1)[1])
