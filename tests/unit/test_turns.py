@@ -14,7 +14,14 @@ import uvloop
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
-from app.process.connections import NEW_AT_ONCE, NEW_PER_SECOND, Arrival, Connections, Turns
+from app.process.connections import (
+    NEW_AT_ONCE,
+    NEW_PER_SECOND,
+    UNPACED_AT_ONCE,
+    Arrival,
+    Connections,
+    Turns,
+)
 from app.settings import ConnectionSettings
 
 ONE, OTHER = "127.0.0.2", "127.0.0.3"
@@ -95,6 +102,23 @@ async def test_without_a_limit_for_networks_every_connection_is_served_at_once()
     turns = Turns(paced=False)
     assert all(turns.start(ONE) for _ in range(10 * NEW_AT_ONCE))
     assert not len(turns)
+
+
+async def test_without_a_limit_for_networks_some_are_served_in_every_turn_in_their_order() -> None:
+    turns = Turns(paced=False)
+    served: list[int] = []
+    for number in range(UNPACED_AT_ONCE + 2):
+        turns.add(ONE, partial(served.append, number))
+    assert not turns.start(ONE), "it would overtake those that wait"
+    assert turns.start(OTHER)
+    turns.add(OTHER, partial(served.append, -1))
+    await asyncio.sleep(0)
+    assert served == [*range(UNPACED_AT_ONCE), -1]
+    await asyncio.sleep(0)
+    assert served[-2:] == [UNPACED_AT_ONCE, UNPACED_AT_ONCE + 1]
+    await asyncio.sleep(0)
+    assert not len(turns)
+    assert turns.start(ONE)
 
 
 @pytest.mark.parametrize("new_loop", [uvloop.new_event_loop, asyncio.new_event_loop])
