@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from app.telemetry.metrics import TURN_SECONDS
@@ -76,6 +76,14 @@ class _Line(Generic[Asker, Refusal]):
 
     async def enter(self, asker: Asker | None) -> Refusal | None:
         """Wait until admitted or refused."""
+        if (
+            not self._waiting
+            and self._inside < AT_ONCE
+            and self._looking is None
+            and not self.is_contested()
+        ):
+            self._inside += 1
+            return None
         waiter: _Waiter[Asker, Refusal] = _Waiter(
             asker, asker is None, asyncio.get_running_loop().create_future()
         )
@@ -168,8 +176,11 @@ class Lines(Generic[Asker, Refusal]):
         requests of a key.
         """
         line = self._lines.get(key) or self._begin(key, look)
-        with TURN_SECONDS.time():
+        came = perf_counter()
+        try:
             refusal = await line.enter(asker)
+        finally:
+            TURN_SECONDS.observe(perf_counter() - came)
         turn = Turn(refusal)
         if refusal is not None:
             yield turn

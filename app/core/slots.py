@@ -430,14 +430,19 @@ def _is_listed(
     """Whether `bookable_starts` has this minute on its date, without making the other starts. All
     claims count.
     """
-    if minute < _earliest(rules, now) or day_number(day) * DAY_MINUTES >= _horizon(
-        hours, rules, now
+    number = day_number(day)
+    if (
+        not _FIRST_NUMBER <= number <= _LAST_NUMBER
+        or minute < _earliest(rules, now)
+        or number * DAY_MINUTES >= _horizon(hours, rules, now)
     ):
         return False
-    stretches = free_stretches(hours, rules, claims, day, day)[day]
+    days, windows = _windows_for(hours, rules, number, number)
+    # Next to a clock change these reach beyond the date; the minute does not.
+    stretches = _sweep(rules, windows, claims, *_reach(days[0], days[-1]))
     return any(
         first <= minute < until and (minute - anchor) % rules.step_minutes == 0
-        for first, until, anchor in stretches_in(stretches)
+        for first, until, anchor in stretches
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from app.api.words.errors import BadUserInput
 
@@ -97,6 +98,9 @@ class Limits:
     """Of all queries that are kept with their variables, ready to run."""
 
 
+_NESTED: Final = (list, dict)
+
+
 def check_variables(variables: Mapping[str, object], limits: Limits) -> None:
     """Raises BadUserInput if a list or an object among the variables is too large, at any depth, or
     if they have too many values in total.
@@ -105,19 +109,19 @@ def check_variables(variables: Mapping[str, object], limits: Limits) -> None:
     waiting: list[tuple[object, str]] = [(value, name) for name, value in variables.items()]
     while waiting:
         value, place = waiting.pop()
-        if isinstance(value, list | dict):
+        if isinstance(value, _NESTED):
             left -= len(value)
             if left < 0:
                 raise BadUserInput(f"The variables hold more than {limits.input_values} values.")
         if isinstance(value, list):
             if len(value) > limits.input_items:
                 raise BadUserInput(f"A list has more than {limits.input_items} items.", place)
-            waiting.extend((item, place) for item in value if isinstance(item, list | dict))
+            waiting += [(item, place) for item in value if isinstance(item, _NESTED)]
         elif isinstance(value, dict):
             if len(value) > limits.input_fields:
                 raise BadUserInput(f"An object has more than {limits.input_fields} fields.", place)
-            waiting.extend(
+            waiting += [
                 (item, f"{place}.{name}")
                 for name, item in value.items()
-                if isinstance(item, list | dict)
-            )
+                if isinstance(item, _NESTED)
+            ]

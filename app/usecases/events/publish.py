@@ -25,7 +25,7 @@ async def publish(resources: Resources, *changes: Change) -> None:
     mutation is answered as a success even if one of these has a bug.
     """
     cache, feed = resources.accelerator.shared, resources.feed
-    with _BugsLogged():
+    with _BUGS_LOGGED:
         if cache.announcer is feed.announcer:
             try:
                 await feed.announcer.announce(
@@ -38,7 +38,7 @@ async def publish(resources: Resources, *changes: Change) -> None:
             await cache.forget(changes)
             await feed.publish(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):
-        with _BugsLogged():
+        with _BUGS_LOGGED:
             resources.messaging.wake()
 
 
@@ -53,6 +53,9 @@ class _BugsLogged:
             return False
         _log.error("publishing a committed change failed", exc_info=error)
         return True
+
+
+_BUGS_LOGGED: Final = _BugsLogged()
 
 
 def change_for_retry(
