@@ -211,14 +211,14 @@ class Operations:
         self._validate(node)
 
     def is_query(self, text: str, operation_name: str | None) -> bool:
-        """Whether it is a query of a document that is known. Raises OperationRefused where the
-        document has no such operation.
-        """
+        """Whether it is a query of a document that is known."""
         document = self._documents.get(text)
-        return (
-            document is not None
-            and _select(document.node, operation_name).operation is OperationType.QUERY
-        )
+        if document is None:
+            return False
+        try:
+            return _select(document.node, operation_name).operation is OperationType.QUERY
+        except OperationRefused:
+            return False
 
     async def read(
         self,

@@ -85,19 +85,17 @@ class Service(Generic[V]):
             self.watch.knock(viewer)
         spent = Spent()
         text = await self._text(request, viewer)
-        is_query = self.operations.is_query(text, request.operation_name)
-        if is_query and self.shedding.sheds():
-            raise Failure(Code.SERVICE_UNAVAILABLE, TOO_BUSY, retryAfterSeconds=RETRY_AFTER_SECONDS)
         async with self.watch.turn(viewer) as has_waited:
             if has_waited and not is_charged:
                 self.watch.knock(viewer)  # the operations before it may have spent the rest
             operation = None
             try:
+                self._shed(text, request.operation_name)
                 operation = await self.operations.read(
                     text, request.variables, request.operation_name, spent
                 )
             finally:
-                # refused and abandoned operations are charged, too
+                # refused, shed and abandoned operations are charged, too
                 cost, fields = (0, ()) if operation is None else (operation.cost, operation.fields)
                 if not is_charged:
                     self.watch.charge(viewer, cost, fields, spent.seconds)
@@ -105,6 +103,11 @@ class Service(Generic[V]):
                     self.watch.charge(viewer, 0, (), spent.seconds)
         await self.documents.keep(request, operation)
         return operation
+
+    def _shed(self, text: str, operation_name: str | None) -> None:
+        """Raises Failure for a query that is shed."""
+        if self.operations.is_query(text, operation_name) and self.shedding.sheds():
+            raise Failure(Code.SERVICE_UNAVAILABLE, TOO_BUSY, retryAfterSeconds=RETRY_AFTER_SECONDS)
 
     async def _text(self, request: GraphQLRequest, viewer: V) -> str:
         try:

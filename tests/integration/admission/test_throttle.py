@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.admission.shedding import Shedding
 from app.api.edge import throttle
 from app.api.execution import operations
 from app.process.asgi import create_app
@@ -303,6 +304,16 @@ async def test_processor_time_is_charged_whatever_the_answer(
     sent = [f"{document} # {number:0200}" for number in range(3)]
     statuses = [(await send(throttled, each)).status_code for each in sent]
     assert (429 in statuses[:2], statuses[2]) == (False, 429)
+
+
+async def test_a_query_that_is_shed_is_charged_like_the_smallest(
+    throttled: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of them would cost the process as much as any other."""
+    assert (await send(throttled, VIEWER)).status_code == 200
+    monkeypatch.setattr(Shedding, "sheds", lambda _shedding: True)
+    statuses = [(await send(throttled, VIEWER)).status_code for _ in range(12)]
+    assert (statuses[:9], statuses[11]) == ([503] * 9, 429)
 
 
 async def test_a_query_that_is_ready_costs_no_processor_time(

@@ -591,6 +591,9 @@ async def test_while_too_many_queries_are_under_way_others_are_shed_and_mutation
                 "code": "SERVICE_UNAVAILABLE",
                 "retryAfterSeconds": RETRY_AFTER_SECONDS,
             }
+            # What is wrong with a document is said, whatever the load.
+            wrong = await served.post("{hello}", operationName="none")
+            assert code_of(wrong) == "OPERATION_RESOLUTION_FAILURE"
             bumped = await served.post("mutation {bump}")
             assert bumped.json() == {"data": {"bump": 1}}
             streamed = await served.post(
