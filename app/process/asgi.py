@@ -221,10 +221,13 @@ def create_app(
 
 
 def throttle_of(resources: Resources, settings: Settings) -> Throttle:
-    """The budgets of the settings, counted in the resources' store."""
+    """The budgets of the settings, counted in the resources' store. One caller's queries leave half
+    of the pool to others.
+    """
     limits = settings.limits
     return Throttle(
         resources.rates,
         points=limits.points_per_minute,
         guest_bookings=limits.guest_bookings_per_minute,
+        queries=max(1, settings.pool_size // 2),
     )

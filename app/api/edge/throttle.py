@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.admission.pace import Pace
 from app.admission.rates import Rate, Rates
+from app.admission.shares import Shares
 from app.api.words.errors import Code, Failure
 from app.core.network import network_of
 from app.core.viewer import Role
@@ -65,20 +66,27 @@ GUEST_FIELDS: Final = frozenset({"bookAppointment", "holdSlot"})
 
 class Throttle:
     """Three budgets per minute: `points` for everything, `guest_bookings` for bookings of callers
-    without a token, and one for operations that are costly to prepare. Within it, the pace.
+    without a token, and one for operations that are costly to prepare. Within it, the pace;
+    and `queries` of one caller are executed at the same time.
     """
 
-    def __init__(self, rates: Rates, *, points: int, guest_bookings: int) -> None:
+    def __init__(self, rates: Rates, *, points: int, guest_bookings: int, queries: int) -> None:
         self._rates = rates
         self._points = Rate(name="points", points=points)
         self._costly = Rate(name="costly", points=COSTLY_MS_PER_MINUTE)
         self._guest_bookings = Rate(name="guest-bookings", points=guest_bookings)
         self._pace = Pace()
+        self._shares = Shares(queries)
 
     def turn(self, viewer: Viewer) -> AbstractAsyncContextManager[bool | None]:
         """The caller's turn to have an operation prepared and charged."""
         caller = _caller(viewer)
         return nullcontext() if caller is None else self._pace.turn(caller)
+
+    def place(self, viewer: Viewer) -> AbstractAsyncContextManager[None]:
+        """One of the caller's places, to execute a query."""
+        caller = _caller(viewer)
+        return nullcontext() if caller is None else self._shares.place(caller)
 
     def knock(self, viewer: Viewer) -> None:
         """Raises Failure (RATE_LIMITED) if the caller has spent their budget; called before any

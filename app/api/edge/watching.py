@@ -49,6 +49,9 @@ def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Wa
     def turn(viewer: Viewer) -> AbstractAsyncContextManager[bool | None]:
         return nullcontext() if (found := throttle()) is None else found.turn(viewer)
 
+    def place(viewer: Viewer) -> AbstractAsyncContextManager[None]:
+        return nullcontext() if (found := throttle()) is None else found.place(viewer)
+
     def done(what: Done) -> None:
         name = what.name
         _count(name, what.transport, what.outcome).inc()
@@ -65,4 +68,4 @@ def watch_with(throttle: Callable[[], Throttle | None], *, logs_all: bool) -> Wa
             }
             _log.info("slow operation %s" if slow else "operation %s", name, extra=said)
 
-    return Watch(knock=knock, charge=charge, turn=turn, done=done)
+    return Watch(knock=knock, charge=charge, turn=turn, place=place, done=done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
-from contextlib import aclosing, contextmanager, nullcontext
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -200,9 +200,7 @@ class Service(Generic[V]):
         context: object = None
         try:
             context = self.make_context(viewer, info)
-            is_query = operation.kind is OperationType.QUERY
-            with self.shedding.query() if is_query else nullcontext():
-                result = await self.operations.run(operation, context)
+            result = await self._run(operation, viewer, context)
         except TimeoutError:
             payload = {"errors": self._errors(Failure(Code.SERVICE_UNAVAILABLE, TIMED_OUT), info)}
         except Exception as exception:  # noqa: BLE001  the last line of defence: logged and masked
@@ -210,6 +208,14 @@ class Service(Generic[V]):
         else:
             payload = self.payload(result, info, operation.name)
         return payload, context
+
+    async def _run(self, operation: Operation, viewer: V, context: object) -> ExecutionResult:
+        """A query waits for one of its caller's places. Raises TimeoutError."""
+        if operation.kind is not OperationType.QUERY:
+            return await self.operations.run(operation, context)
+        async with self.watch.place(viewer):
+            with self.shedding.query():
+                return await self.operations.run(operation, context)
 
     @contextmanager
     def place(self, viewer: V, info: RequestInfo) -> Iterator[None]:

@@ -41,7 +41,8 @@ class Watch(Generic[V_contra]):
     `knock` and `charge` may raise Failure, which refuses the operation. `charge` gets its cost, the
     names of its root fields, and the seconds of processor time that preparing it took; the seconds
     alone where the operation itself was refused. It is prepared and charged while it has the
-    caller's `turn`, which says whether it had to wait for it.
+    caller's `turn`, which says whether it had to wait for it. A query is executed while it has one
+    of its caller's places; waiting for one raises TimeoutError where that takes too long.
     """
 
     knock: Callable[[V_contra], None] = lambda _viewer: None
@@ -51,6 +52,7 @@ class Watch(Generic[V_contra]):
     turn: Callable[[V_contra], AbstractAsyncContextManager[bool | None]] = lambda _viewer: (
         nullcontext()
     )
+    place: Callable[[V_contra], AbstractAsyncContextManager[None]] = lambda _viewer: nullcontext()
     done: Callable[[Done], None] = lambda _done: None
 
 

@@ -14,15 +14,18 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import ExecutionResult, OperationType
 
 from app.admission.shedding import Shedding
 from app.api.edge import throttle
 from app.api.execution import operations
+from app.api.operation.context import Context
 from app.process.asgi import create_app
 from app.settings import LimitSettings, Settings
 from tests.builders import BOOK, Api, Caller, a_booking, a_provider, running
 
 VIEWER = "{ viewer { role } }"
+RELEASE = """mutation { releaseHold(input: {holdToken: "none"}) { __typename } }"""
 LIMITS = LimitSettings(
     guest_bookings_per_address=0,
     points_per_minute=1_000,
@@ -388,3 +391,42 @@ async def test_compiling_templates_delays_the_next_one_and_nobody_else(
         assert not following.done()
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_slow_queries_of_one_caller_wait_for_each_other_and_nobody_else_does(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have half of the pool's connections."""
+    started = 0
+    is_over, are_as_many_as_may = asyncio.Event(), asyncio.Event()
+    run = operations.Operations.run
+
+    async def run_slowly(
+        self: operations.Operations, operation: operations.Operation, context: Context
+    ) -> ExecutionResult:
+        nonlocal started
+        is_query = operation.kind is OperationType.QUERY
+        if is_query and context.viewer.address == "192.0.2.7":
+            started += 1
+            if started == 2:
+                are_as_many_as_may.set()
+            await is_over.wait()
+        return await run(self, operation, context)
+
+    monkeypatch.setattr(operations.Operations, "run", run_slowly)
+    limits = replace(LIMITS, points_per_minute=10_000_000)
+    settings = replace(Settings.from_environment(environment), limits=limits, pool_size=4)
+    async with running(settings) as own:
+        api = await own.api()
+        slow = [asyncio.create_task(send(api, VIEWER)) for _ in range(5)]
+        for _ in range(3):
+            other = await send(api, VIEWER, address="192.0.2.8")
+            assert other.status_code == 200
+        async with asyncio.timeout(10):
+            await are_as_many_as_may.wait()
+        released = await send(api, RELEASE)  # a mutation waits for no place
+        assert "NotFoundError" in released.text
+        assert started == 2
+        is_over.set()
+        assert {answer.status_code for answer in await asyncio.gather(*slow)} == {200}
+        assert started == 5
