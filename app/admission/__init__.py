@@ -1,1 +1,1 @@
-"""Admission under load: computations, rushes of bookings, and each caller's rate."""
+"""Admission under load: computations, queries, rushes of bookings, and each caller's rate."""
