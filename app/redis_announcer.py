@@ -50,6 +50,9 @@ class Announcing(Protocol):
     def late(self, outage: Exception) -> None:
         """Redis did not take an announcement, or not in time. It is tried again."""
 
+    def still_late(self, outage: Exception) -> None:
+        """It was tried again, and Redis did not take it."""
+
     def lost(self) -> None:
         """A command of it is given up."""
 
@@ -103,12 +106,18 @@ class Announcer:
 
     async def announce(self, announcements: Sequence[Announcement]) -> None:
         """Ends when Redis has been told, or has failed once. If the caller is cancelled, as at a
-        shutdown, Redis is told before `close` ends.
+        shutdown, Redis is told once more, before `close` ends: nobody hears of a failure.
         """
-        outages = await self._send(announcements, in_time=True)
+        try:
+            outages = await self._send(announcements, in_time=True)
+        except asyncio.CancelledError:
+            for announcement in announcements:
+                self._later(announcement)
+            raise
         for announcement, outage in zip(announcements, outages, strict=True):
             if outage is not None:
-                self._later(announcement, outage)
+                announcement.by.late(outage)
+                self._later(announcement)
 
     @property
     def late(self) -> int:
@@ -123,9 +132,8 @@ class Announcer:
         self._give_up(list(self._late))
         await self._close()
 
-    def _later(self, announcement: Announcement, outage: Exception) -> None:
+    def _later(self, announcement: Announcement) -> None:
         by, organization_id, _, again = announcement
-        by.late(outage)
         late = _Late(by, organization_id, monotonic() + USEFUL_SECONDS)
         for command in again:
             self._late.pop(command, None)  # to the end: an invalidation before its message
@@ -158,9 +166,12 @@ class Announcer:
             in_time=in_time,
         )
         for commands, outage in zip(together.values(), outages, strict=True):
+            if outage is not None:
+                tried[commands[0]].by.still_late(outage)
+                continue
             for command in commands:
                 # Unless it was announced again meanwhile, and failed again.
-                if outage is None and self._late.get(command) is tried[command]:
+                if self._late.get(command) is tried[command]:
                     del self._late[command]
 
     def _give_up(self, commands: Sequence[Command]) -> None:

@@ -454,6 +454,12 @@ class SharedDays:
         self.counts.invalidations_late += 1
         _log.warning("could not invalidate cached free times yet: %s", describe(outage))
 
+    def still_late(self, outage: Exception) -> None:
+        """Until Redis takes it, this process reads no old list there: a Redis that only refuses to
+        write would give it one.
+        """
+        self.redis.breaker.trip(outage)
+
     def lost(self) -> None:
         """Redis will not be told of one of the changes."""
         self.counts.invalidations_lost += 1

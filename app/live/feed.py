@@ -217,6 +217,9 @@ class Feed:
         self._redis.breaker.trip(outage)
         _log.warning("could not publish a change to other processes: %s", describe(outage))
 
+    def still_late(self, outage: Exception) -> None:
+        """Nothing to do: nobody reads messages here."""
+
     def lost(self) -> None:
         """Nothing to do: subscribers read for themselves, now and then."""
 

@@ -4,6 +4,7 @@ what is late is told as soon as Redis answers again.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -20,7 +21,7 @@ from app.free_times.connection import open_redis
 from app.free_times.keys import DAY_LIFETIME_MS, stamp_key
 from app.free_times.shared import SharedDays
 from app.live.wire import channel_of
-from app.redis_client import REST_SECONDS, RedisClient
+from app.redis_client import REST_SECONDS, Breaker, RedisClient
 from app.settings import Settings
 from app.standins.embedded import Servers
 from tests.builders import Api, a_provider, key_in, running
@@ -131,6 +132,41 @@ async def test_a_redis_that_was_restarted_is_told_too(days: Days, own_redis: Ser
     await days.near.forget([taken(provider)])
     assert days.near.counts.invalidations_late == 1
     own_redis.start_redis()
+    await days.told()
+    assert await days.shown(provider) == {}
+
+
+async def test_while_redis_takes_no_writes_this_process_reads_no_old_list_there(
+    days: Days, own_redis: Servers
+) -> None:
+    (provider,) = await days.keep()
+    seconds = 0.0
+    days.near.redis.breaker = breaker = Breaker(seconds=lambda: seconds)
+    await days.far.redis.config_set("min-replicas-to-write", 1)  # type: ignore[union-attr]
+    try:
+        await days.near.forget([taken(provider)])
+        assert days.near.counts.invalidations_late == 1
+        assert await days.shown(provider) == WEEK
+        seconds += 2 * REST_SECONDS
+        assert not breaker.is_open
+        await until(lambda: breaker.is_open)  # it was refused again
+    finally:
+        await days.far.redis.config_set("min-replicas-to-write", 0)  # type: ignore[union-attr]
+    await days.told()
+    assert await days.shown(provider) == {}
+
+
+async def test_what_a_cancelled_caller_announced_is_told_too(days: Days, relay: Relay) -> None:
+    (provider,) = await days.keep()
+    relay.refuse()
+    forgetting = asyncio.create_task(days.near.forget([taken(provider)]))
+    await asyncio.sleep(0)  # it has asked
+    forgetting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await forgetting
+    assert days.near.announcer.late == 1
+    await until(lambda: days.near.redis.breaker.is_open)
+    relay.serve()
     await days.told()
     assert await days.shown(provider) == {}
 
