@@ -23,12 +23,14 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    Lexer,
     OperationDefinitionNode,
     OperationType,
     OverlappingFieldsCanBeMergedRule,
+    Source,
+    Token,
     Undefined,
     is_non_null_type,
-    parse,
     specified_rules,
     validate,
 )
@@ -40,6 +42,7 @@ from graphql.execution import (
     map_source_to_response_event,
 )
 from graphql.execution.get_variable_signature import get_variable_signature
+from graphql.language.parser import Parser, nested_too_deeply_error
 from graphql.utilities.validate_input_value import validate_input_value
 from graphql.validation import NoSchemaIntrospectionCustomRule
 from strawberry.execution import optimized_is_awaitable
@@ -241,6 +244,9 @@ class Operations:
             # the thread goes on, and the caller is charged for it, connected or not
             await asyncio.wait([reading])
             raise
+        finally:
+            # A refusal's traceback leads here, so it would keep itself, and with it the request.
+            del reading
 
     def prepare(
         self,
@@ -266,6 +272,10 @@ class Operations:
         began = seconds()
         try:
             operation = self._prepare(text, variables, operation_name)
+        except OperationRefused as refused:
+            for error in refused.errors:
+                _forget_frames(error)
+            raise
         finally:
             if spent is not None:
                 spent.seconds += min(seconds() - began, _most_seconds(text, key))
@@ -286,7 +296,23 @@ class Operations:
         self, text: str, variables: Mapping[str, object], operation_name: str | None
     ) -> Operation:
         document = self._documents.get(text)
-        node = self._parse(text) if document is None else document.node
+        if document is not None:
+            return self._operation(text, document.node, document, variables, operation_name)
+        node = self._parse(text)
+        try:
+            return self._operation(text, node, None, variables, operation_name)
+        finally:
+            _unlink_tokens(_first_token(node))
+
+    def _operation(
+        self,
+        text: str,
+        node: DocumentNode,
+        document: Document | None,
+        variables: Mapping[str, object],
+        operation_name: str | None,
+    ) -> Operation:
+        """Of a document that is known; or of one that was parsed just now."""
         operation = _select(node, operation_name)
         name = operation.name.value if operation.name else None
         try:
@@ -353,6 +379,8 @@ class Operations:
             hide_suggestions=self._hide_suggestions,
         )
         if isinstance(executor, list):
+            for error in executor:
+                _forget_frames(error)
             raise OperationRefused(*self._input_errors(operation, variables, executor))
         assert isinstance(executor, PlainExecutor)  # noqa: S101  for the type checker: the library says less
         if pattern is None and not self._is_plain:
@@ -362,15 +390,24 @@ class Operations:
         return executor
 
     def _parse(self, text: str) -> DocumentNode:
+        source = Source(text)
+        lexer = Lexer(source)
+        first = lexer.token
         try:
-            return parse(
-                text,
+            parser = Parser(
+                source,
+                lexer=lexer,
                 max_lexical_tokens=self._limits.tokens,
                 max_comments=self._limits.tokens,
                 max_source_length=self._limits.document_characters,
                 allow_empty_selection_sets=False,
             )
+            try:
+                return parser.parse_document()
+            except RecursionError:
+                raise nested_too_deeply_error(parser) from None
         except GraphQLSyntaxError as error:
+            _unlink_tokens(first)
             # The parser says so when it gives up for the size or the depth of a document, not for a
             # mistake in it.
             gave_up = error.message.endswith("Parsing aborted.")
@@ -424,7 +461,7 @@ class Operations:
         return measure(self._schema, node, operation, variables, self._limits)
 
     def _remember(self, text: str, document: Document) -> None:
-        _unlink_tokens(document.node)
+        _unlink_tokens(_first_token(document.node))
         self._texts[document.sha256] = text
         self._documents.put(text, document)
 
@@ -454,6 +491,7 @@ class Operations:
                 continue
 
             def refuse(error: GraphQLError, path: list[str | int], name: str = name) -> None:
+                _forget_frames(error)
                 place = ".".join(map(str, (name, *path)))
                 code = {"code": str(Code.BAD_USER_INPUT), "field": place}
                 message = f"Variable '${name}' has an invalid value at '{place}': {error.message}"
@@ -561,14 +599,27 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
     raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
 
 
-def _unlink_tokens(node: DocumentNode) -> None:
-    """Take the tokens of a document that is kept out of the list in which each refers to its
-    neighbours.
-
-    `has_text_in_mutations` was the last to read the list, and it is made of cycles: an evicted
-    document would stay until a full garbage collection, of which there is none for hours.
+def _forget_frames(error: GraphQLError) -> None:
+    """Where it was raised is of no interest, and an error that is kept in one of these frames, as
+    the library does, would keep itself, and all of the request.
     """
-    token = None if node.loc is None else node.loc.start_token
+    for each in (error, error.original_error):
+        if each is not None:
+            each.__traceback__ = each.__context__ = each.__cause__ = None
+
+
+def _first_token(node: DocumentNode) -> Token | None:
+    return None if node.loc is None else node.loc.start_token
+
+
+def _unlink_tokens(first: Token | None) -> None:
+    """Take the tokens of a document out of the list in which each refers to its neighbours.
+
+    `has_text_in_mutations` was the last to read the list, and it is made of cycles. The text of
+    what is refused or evicted would stay until a garbage collection; of old objects, there is none
+    for hours.
+    """
+    token = first
     while token is not None:
         following = token.next
         token.prev = token.next = None

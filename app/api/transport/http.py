@@ -206,7 +206,7 @@ class HttpTransport(Generic[V]):
         try:
             operation: Operation | OperationRefused = await self.service.prepare(request, viewer)
         except OperationRefused as refused:
-            operation = refused
+            operation = OperationRefused(*refused.errors)  # without frames, which would keep it
         return EventStream(
             service=self.service,
             operation=operation,

@@ -531,6 +531,56 @@ def test_validating_a_document_leaves_little_to_the_garbage_collector(document: 
     assert unreachable < 400
 
 
+@pytest.mark.parametrize(
+    ("document", "size"),
+    [
+        ("{ name(", None),
+        ('{ name "a token that is refused', None),
+        ("{ nope }", None),
+        (f"{{ {' '.join(f'a{number}: name' for number in range(21))} }}", None),
+        ("query A {name} query B {name}", None),
+        ("query ($size: Int!) {nextSlots(first: $size) {name}}", "many"),
+        ("query ($size: Int!) {nextSlots(first: $size) {name}}", 2**40),
+        ("query ($sizes: [Int!]!) {nextSlots(first: 1) {name}}", ["many"] * 30),
+    ],
+    ids=["syntax", "token", "invalid", "limit", "ambiguous", "value", "range", "values"],
+)
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_what_is_refused_leaves_nothing_of_the_request_to_the_garbage_collector(
+    document: str, size: object, *, is_known: bool
+) -> None:
+    """Cycles are collected after some tens of thousands of objects: a hundred frames of a refusal
+    could keep a body of 256 KiB for each.
+    """
+    operations = Operations(schema, limits=Limits(), introspection=True)
+    if is_known:
+        with contextlib.suppress(OperationRefused):
+            await operations.read(document, {"size": 1, "sizes": [1]})
+    given = {"size": size, "sizes": size}
+
+    async def refused() -> str:
+        try:
+            await operations.read(document, given)
+        except OperationRefused as refusal:
+            return refusal.errors[0].message
+        return "not refused"
+
+    first = await refused()
+    assert first != "not refused"
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        assert await refused() == first
+        gc.collect()
+        kept = {type(each).__name__ for each in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not kept & {"frame", "traceback", "Token", "Source", "DocumentNode"}
+
+
 def test_what_was_prepared_goes_with_its_document() -> None:
     """It refers to all of the document, which would live on."""
     operations = Operations(schema, limits=Limits(document_bytes=100_000), introspection=True)
