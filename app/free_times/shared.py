@@ -90,11 +90,15 @@ for at, key in ipairs(KEYS) do
 end
 """
 
-# KEYS: the stamp. ARGV: a random time part, the stamp's lifetime in seconds.
+# KEYS: the stamp. ARGV: random bytes, the stamp's lifetime in seconds. The time part follows from
+# these and the last one: a script that runs twice, because the connection broke before the answer,
+# must not bring back what counted in between.
 _CHANGE_TIME: Final = """
 local stamp = redis.call('GET', KEYS[1])
 if not stamp then return 0 end
-redis.call('SET', KEYS[1], string.sub(stamp, 1, 16) .. ARGV[1], 'EX', ARGV[2])
+local function byte(hex) return string.char(tonumber(hex, 16)) end
+local time = string.gsub(string.sub(redis.sha1hex(stamp .. ARGV[1]), 1, 16), '%x%x', byte)
+redis.call('SET', KEYS[1], string.sub(stamp, 1, 16) .. time, 'EX', ARGV[2])
 return 1
 """
 

@@ -171,6 +171,18 @@ async def test_what_a_cancelled_caller_announced_is_told_too(days: Days, relay: 
     assert await days.shown(provider) == {}
 
 
+async def test_an_announcement_that_is_sent_twice_brings_no_old_list_back(days: Days) -> None:
+    """As where its connection breaks before the answer."""
+    (provider,) = await days.keep()
+    (announcement,) = days.near.announcements([taken(provider)])
+    await days.far.redis.ask(announcement.commands)
+    await kept(days.far, provider)
+    assert await days.shown(provider) == WEEK
+    await days.far.forget([taken(provider)])
+    await days.far.redis.ask(announcement.commands)
+    assert await days.shown(provider) == {}
+
+
 async def test_the_last_try_is_made_when_the_process_ends(days: Days, relay: Relay) -> None:
     one, other = await days.keep(2)
     relay.refuse()
