@@ -274,7 +274,7 @@ class Operations:
             operation = self._prepare(text, variables, operation_name)
         except OperationRefused as refused:
             for error in refused.errors:
-                _forget_frames(error)
+                forget_frames(error)
             raise
         finally:
             if spent is not None:
@@ -380,7 +380,7 @@ class Operations:
         )
         if isinstance(executor, list):
             for error in executor:
-                _forget_frames(error)
+                forget_frames(error)
             raise OperationRefused(*self._input_errors(operation, variables, executor))
         assert isinstance(executor, PlainExecutor)  # noqa: S101  for the type checker: the library says less
         if pattern is None and not self._is_plain:
@@ -491,7 +491,7 @@ class Operations:
                 continue
 
             def refuse(error: GraphQLError, path: list[str | int], name: str = name) -> None:
-                _forget_frames(error)
+                forget_frames(error)
                 place = ".".join(map(str, (name, *path)))
                 code = {"code": str(Code.BAD_USER_INPUT), "field": place}
                 message = f"Variable '${name}' has an invalid value at '{place}': {error.message}"
@@ -599,7 +599,7 @@ def _select(node: DocumentNode, name: str | None) -> OperationDefinitionNode:
     raise OperationRefused(Failure(Code.OPERATION_RESOLUTION_FAILURE, message))
 
 
-def _forget_frames(error: GraphQLError) -> None:
+def forget_frames(error: GraphQLError) -> None:
     """Where it was raised is of no interest, and an error that is kept in one of these frames, as
     the library does, would keep itself, and all of the request.
     """

@@ -22,6 +22,7 @@ from app.api.execution.operations import (
     OperationRefused,
     Operations,
     Spent,
+    forget_frames,
 )
 from app.api.transport.answers import TIMED_OUT, TOO_BUSY, Answers
 from app.api.transport.bodies import Body
@@ -250,10 +251,11 @@ class Service(Generic[V]):
 
     def payload(self, result: ExecutionResult, info: RequestInfo, operation: str | None) -> Payload:
         if result.errors:
-            return {
-                "errors": self.answers.errors(result.errors, info, operation),
-                "data": result.data,
-            }
+            errors = self.answers.errors(result.errors, info, operation)
+            for error in result.errors:
+                if "code" in (error.extensions or {}):  # the caller's own; others may be shared
+                    forget_frames(error)
+            return {"errors": errors, "data": result.data}
         return {"data": result.data}
 
     def refusal(

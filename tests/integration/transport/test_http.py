@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from types import FrameType
 
 import httpx
 import pytest
@@ -611,6 +613,25 @@ async def test_a_query_is_under_way_until_it_has_ended() -> None:
         assert (await served.post("{boom}")).status_code == 200
         assert (await query).status_code == 200
         assert shedding.under_way == 0
+
+
+async def test_a_field_that_is_refused_leaves_nothing_to_the_garbage_collector() -> None:
+    """Frames of the executor, and with them the request, would stay until a collection."""
+    async with serving() as served:
+        assert "BAD_USER_INPUT" in (await served.post("{refuse}")).text
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            await served.post("{refuse}")
+            gc.collect()
+            frames = [each for each in gc.garbage if type(each) is FrameType]  # not by a proxy
+            kept = {frame.f_code.co_qualname for frame in frames}
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    assert not [name for name in kept if name.startswith(("Service.", "PlainExecutor."))]
 
 
 # ---------------------------------------------------------------- event streams
