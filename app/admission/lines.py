@@ -200,6 +200,11 @@ class Lines(Generic[Asker, Refusal]):
         line = self._lines[key] = _Line(
             look=look,
             is_contested=lambda: self.is_contested(key),
-            is_over=lambda: self._lines.pop(key, None),
+            is_over=lambda: self._end(key, line),
         )
         return line
+
+    def _end(self, key: Hashable, line: _Line[Asker, Refusal]) -> None:
+        # A request that is cancelled with its refusal may find the line empty for a second time.
+        if self._lines.get(key) is line:
+            del self._lines[key]

@@ -158,6 +158,32 @@ async def test_nothing_is_kept_of_a_line_that_everybody_left_while_they_were_loo
     assert (task.cancelled(), door.entered, door.lines._lines) == (True, [1], {})
 
 
+async def test_who_goes_away_with_their_refusal_ends_no_line_that_has_begun_since() -> None:
+    class Rush(Door):
+        async def look(self, askers: Sequence[int]) -> list[str | None]:
+            found = await super().look(askers)
+            if 1 in askers:  # before they hear of it
+                others.append(asyncio.create_task(self.comes_next()))
+            return found
+
+        async def comes_next(self) -> None:
+            refused.cancel()
+            await self.visit(2)
+
+    door, others = Rush(), list[asyncio.Task[None]]()
+    await door.come(0)
+    await door.leaves(0, too_late=True)
+    door.losers = {1}
+    refused = asyncio.create_task(door.visit(1))
+    await door.settle()
+    assert refused.cancelled()
+    assert door.entered == [0, 2]
+    assert len(door.lines._lines) == 1
+    await door.leaves(2)
+    await asyncio.gather(*others)
+    assert door.lines._lines == {}
+
+
 async def test_lines_are_apart() -> None:
     lines: Lines[int, str] = Lines()
     stop = asyncio.Event()
