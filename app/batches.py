@@ -7,8 +7,8 @@ more than that:
     gather_seconds     a batch costs much, and requests come in spurts: it waits for more of them
     at_once, most      sending computes and waits in turns: several batches are on their way, each
                        of a bounded size
-    patience_seconds   a batch may have to wait for something else: after a while, the next one is
-                       sent beside it
+    patience_seconds   a batch may have to wait for something else: after a while, the next one
+                       leaves without waiting for it
 """
 
 from __future__ import annotations

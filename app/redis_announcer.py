@@ -1,5 +1,5 @@
 """What a commit announces in Redis: which free times no longer count, and what subscribers in other
-processes have to read. Where both are told to the same Redis, they are one exchange.
+processes have to read. If both go to the same Redis, one exchange carries them.
 
 What Redis did not take is tried again in the background, until it does or there is no more use.
 """
@@ -105,8 +105,9 @@ class Announcer:
         self._tasks = Tasks("announcements in Redis")
 
     async def announce(self, announcements: Sequence[Announcement]) -> None:
-        """Ends when Redis has been told, or has failed once. If the caller is cancelled, as at a
-        shutdown, Redis is told once more, before `close` ends: nobody hears of a failure.
+        """Ends when Redis has answered, or has failed once. If the caller is cancelled, as at a
+        shutdown, the announcement is sent once more before `close` ends: its failure would be
+        missed.
         """
         try:
             outages = await self._send(announcements, in_time=True)

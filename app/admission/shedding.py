@@ -33,7 +33,7 @@ CALM_SECONDS: Final = 5.0
 """After this time without a crowd, the next one is served for `PATIENCE_SECONDS` again."""
 
 RETRY_AFTER_SECONDS: Final = 2
-"""What callers are told to wait."""
+"""How long a refused caller should wait."""
 
 _log: Final = logging.getLogger(__name__)
 

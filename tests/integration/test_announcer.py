@@ -1,5 +1,5 @@
 """What a commit announces in Redis, on a Redis that stops, falls silent, is cut off, or restarts:
-what is late is told as soon as Redis answers again.
+announcements that are late are sent as soon as Redis answers again.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ async def publish(resources: Resources, *changes: Change) -> None:
             finally:
                 feed.receive(changes)
         else:
-            # In this order: whoever hears of a change may look at a list at once.
+            # In this order: a subscriber may ask for a list as soon as it hears of a change.
             await cache.forget(changes)
             await feed.publish(changes)
     if any(isinstance(change, AppointmentChanged) for change in changes):

@@ -192,7 +192,7 @@ async def test_after_ten_thousand_answers_through_a_cluster_no_list_is_old(
 async def test_a_master_that_dies_with_an_invalidation_takes_nobody_back_in_time(
     cluster: Cluster, client: ClusterClient
 ) -> None:
-    """And what could not be told to anybody meanwhile is told to its successor."""
+    """Its successor gets the invalidations that no node took meanwhile."""
     days = Days(client)
     stamp = await days.keep()
     master = cluster.owner_of(days.key)
