@@ -9,13 +9,13 @@ connection. Each process counts by itself.
 from __future__ import annotations
 
 from asyncio import Semaphore
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from app.deadlines import within
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-    from types import TracebackType
+    from collections.abc import AsyncIterator, Hashable
 
 PATIENCE_SECONDS: Final = 10.0
 """The longest wait: twice what PostgreSQL gives to one statement."""
@@ -35,19 +35,23 @@ class Shares:
         """How many have queries that are executed, or wait."""
         return len(self._lines)
 
-    def place(self, caller: Hashable) -> Place:
-        """For one query; entering it waits until there is one. Raises TimeoutError."""
+    @asynccontextmanager
+    async def place(self, caller: Hashable) -> AsyncIterator[None]:
+        """For one query, until the block ends; waits until there is one. Raises TimeoutError."""
         line = self._lines.get(caller)
         if line is None:
             line = self._lines[caller] = _Line(self._most)
         line.users += 1
-        return Place(self, caller, line)
-
-    def leave(self, caller: Hashable, line: _Line) -> None:
-        """One query less; with the last one the line is forgotten."""
-        line.users -= 1
-        if not line.users:
-            del self._lines[caller]
+        try:
+            await within(PATIENCE_SECONDS, line.acquire())
+            try:
+                yield
+            finally:
+                line.release()
+        finally:
+            line.users -= 1
+            if not line.users:
+                del self._lines[caller]
 
 
 class _Line(Semaphore):
@@ -58,30 +62,3 @@ class _Line(Semaphore):
     def __init__(self, most: int) -> None:
         super().__init__(most)
         self.users = 0
-
-
-class Place:
-    """One query's, from waiting to its end."""
-
-    __slots__ = ("_caller", "_line", "_shares")
-
-    def __init__(self, shares: Shares, caller: Hashable, line: _Line) -> None:
-        self._shares = shares
-        self._caller = caller
-        self._line = line
-
-    async def __aenter__(self) -> None:
-        try:
-            await within(PATIENCE_SECONDS, self._line.acquire())
-        except BaseException:
-            self._shares.leave(self._caller, self._line)
-            raise
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        raised: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._line.release()
-        self._shares.leave(self._caller, self._line)
